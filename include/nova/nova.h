@@ -29,6 +29,7 @@
 #include <nova/interrupt.h>
 #include <nova/key.h>
 #include <nova/invocation.h>
+#include <nova/job.h>
 #include <nova/kv.h>
 #include <nova/module.h>
 #include <nova/pool.h>

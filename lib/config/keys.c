@@ -189,8 +189,8 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"hexadecimal digits each, the one in use first. NOVA_SECRET_KEY may hold them "
 		"instead" },
 	{ "redis.addr", { "NOVA_REDIS_ADDR" }, KEY_STRING, "localhost:6379", 0, 0, { 0 },
-		"Redis server that hosts share limits in: host:port, or the path of a socket; "
-		"used if this, the password or the database is set" },
+		"Redis server that hosts share limits, jobs and a copy of the log in: host:port, "
+		"or the path of a socket; used if this, the password or the database is set" },
 	{ "redis.password", { "NOVA_REDIS_PASSWORD" }, KEY_STRING, "", 0, 0, { 0 },
 		"Password of the Redis server" },
 	{ "redis.db", { "NOVA_REDIS_DB" }, KEY_INTEGER, "0", 0, 1000000, { 0 },

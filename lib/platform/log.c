@@ -7,6 +7,7 @@
  */
 #include "base/base.h"
 #include "platform/log.h"
+#include "platform/stream.h"
 
 #define QUEUE_MOST    4096u
 #define QUEUE_BYTES   (16u << 20)
@@ -37,10 +38,11 @@ struct call_log {
 	pthread_mutex_t lock;         /* guards the queue: those below */
 	struct link queue;
 	size_t count, bytes;
-	uint64_t trim_at;        /* NEVER: there is no store yet */
-	uint64_t lost, due;      /* since the last record; when the pool is to be ticked */
-	pthread_mutex_t writing; /* held by who writes; guards those below */
-	struct opened *opened;   /* NULL: not yet, or no more */
+	uint64_t trim_at;          /* NEVER: there is no store yet */
+	uint64_t lost, due;        /* since the last record; when the pool is to be ticked */
+	pthread_mutex_t writing;   /* held by who writes; guards those below */
+	struct opened *opened;     /* NULL: not yet, or no more */
+	struct log_stream *stream; /* NULL: there is no Redis */
 	uint64_t retry_at, retry_ms;
 	bool said, said_refused;
 };
@@ -173,10 +175,12 @@ static int write_batch(struct call_log *log, size_t *ret_count, nova_error_t **e
 		*error = STEAL(failure);
 		return r;
 	}
-	if (r < 0)
+	if (r < 0) {
 		drop_refused(log, records[0]->lost, failure);
-	else
+	} else {
+		log_stream_write(log->stream, records, count);
 		drop_first(log, count, 0);
+	}
 	*ret_count = count;
 	return 0;
 }
@@ -416,14 +420,17 @@ struct call_log *call_log_new(nova_t *nova)
 	return log;
 }
 
-void call_log_configure(struct call_log *log, const nova_config_t *config)
+int call_log_configure(struct call_log *log, const nova_config_t *config, nova_error_t **error)
 {
 	log->on = !strcmp(config_str(config, "log.calls"), "on");
 	log->output_most = config_u64(config, "log.output_limit");
 	log->keep_us = config_ms(config, "log.retention_age") * 1000u;
 	log->keep_bytes = config_u64(config, "log.retention_size") << 20;
-	if (log->on) /* earlier processes may have left what is old */
-		log->trim_at = deadline_in_ms(trim_interval_ms(log));
+	if (!log->on)
+		return 0;
+	/* earlier processes may have left what is old */
+	log->trim_at = deadline_in_ms(trim_interval_ms(log));
+	return log_stream_open(config, host_log(log->nova->host), &log->stream, error);
 }
 
 void call_log_close(struct call_log *log)
@@ -441,6 +448,7 @@ void call_log_close(struct call_log *log)
 			(unsigned long long)lost);
 	drop_first(log, log->count, 0);
 	opened_unref(log->opened);
+	log_stream_close(log->stream);
 	pthread_mutex_destroy(&log->writing);
 	pthread_mutex_destroy(&log->lock);
 	free(log);

@@ -28,13 +28,16 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 			host_config(nova->host), host_log(nova->host), &nova->rates, error);
 	nova->kv.rates = nova->rates;
 	if (code == 0)
+		code = jobs_open(host_config(nova->host), host_log(nova->host), &nova->jobs, error);
+	if (code == 0)
+		code = call_log_configure(nova->log, host_config(nova->host), error);
+	if (code == 0)
 		code = nova_pool_new(nova->host, NULL, &nova->pool, error);
 	if (code == 0)
 		code = meter_configure(nova->meter, host_config(nova->host), error);
 	if (code < 0)
 		return code;
 	nova->registry.clones = pool_clones(nova->pool);
-	call_log_configure(nova->log, host_config(nova->host));
 	pool_on_tick(nova->pool, tick, nova);
 	pool_want_tick(nova->pool);
 	return 0;
@@ -70,6 +73,7 @@ void nova_close(nova_t *nova)
 	instances_end(nova);
 	nova_pool_free(nova->pool);
 	rates_close(nova->rates);
+	jobs_close(nova->jobs);
 	keys_done(&nova->keys);
 	secrets_done(&nova->secrets);
 	call_log_close(nova->log);

@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 #include "base/list.h"
+#include "job/job.h"
 #include "keys/keys.h"
 #include "kv/kv.h"
 #include "pool/pool.h"
@@ -61,6 +62,7 @@ struct nova {
 	struct secrets secrets;
 	struct kv kv;
 	struct rates *rates;
+	struct jobs *jobs;              /* NULL: there is no Redis */
 	pthread_mutex_t instances_lock; /* guards the list */
 	struct link instances;          /* the oldest first */
 	struct replicas replicas;
@@ -209,7 +211,8 @@ void invocation_accepted(struct invocation *c, size_t input_size);
 /* Opens nothing yet. NULL: out of memory. */
 struct call_log *call_log_new(nova_t *nova);
 /* Nothing is logged before. */
-void call_log_configure(struct call_log *log, const nova_config_t *config);
+/* The codes of redis_open(). */
+int call_log_configure(struct call_log *log, const nova_config_t *config, nova_error_t **error);
 /* Writes what has not been written. */
 void call_log_close(struct call_log *log);
 /* A call has come to its end; once. Does not wait for the disk, unless nobody has ticked the pool

@@ -11,13 +11,14 @@ struct rates {
 int rates_open(const nova_config_t *config, const struct logger *log, struct rates **ret,
 	nova_error_t **error)
 {
+	static const struct redis_use use = { "this host goes on by itself", 1u << 20 };
 	struct rates *rates = calloc(1, sizeof(*rates));
 	if (!rates)
 		return nova_oom(error);
 	pthread_mutex_init(&rates->lock, NULL);
 	int code = buckets_init(&rates->buckets) < 0 ? nova_oom(error) : 0;
 	if (code == 0)
-		code = redis_open(config, log, &rates->redis, error);
+		code = redis_open(config, &use, log, &rates->redis, error);
 	if (code < 0)
 		rates_close(rates);
 	else

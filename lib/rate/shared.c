@@ -92,7 +92,7 @@ static bool ask(struct redis *redis, struct bucket *b, const struct rate *limit,
 	const uint64_t numbers[] = { limit->rate, limit->period_us, limit->burst, b->needed,
 		b->wanted };
 	char texts[ARRAY_LEN(numbers)][NUMBER];
-	AUTO_FREE char *key = str_format("nova:rate:%s", b->name);
+	AUTO_FREE char *key = str_format("nova:rl:%s", b->name);
 	const char *words[4 + ARRAY_LEN(numbers)] = { "EVAL", script, "1", key };
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 		snprintf(texts[i], NUMBER, "%llu", (unsigned long long)numbers[i]);

@@ -9,10 +9,7 @@
 
 #define DELAY_FIRST_MS 50u
 #define DELAY_MOST_MS  2000u
-#define UNSENT_MOST    (1u << 20)
 #define PIECE          16384u
-#define UNREAD_MOST    65536u /* of an answer that is not whole, and of a step */
-#define WORDS_MOST     16u
 
 enum state {
 	AWAY,       /* until retry_at */
@@ -29,6 +26,7 @@ struct asked {
 };
 
 struct redis {
+	const struct redis_use *use;
 	const struct logger *log;
 	struct redis_address address;
 	char *password, db[24];
@@ -59,6 +57,16 @@ static void forget_asked(struct redis *r)
 	}
 }
 
+static const char *host_of(const struct redis *r)
+{
+	return r->address.host ? r->address.host : "";
+}
+
+static const char *colon(const struct redis *r)
+{
+	return r->address.host ? ":" : "";
+}
+
 static void leave(struct redis *r)
 {
 	if (r->fd >= 0)
@@ -74,10 +82,8 @@ static void leave(struct redis *r)
 		r->delay_ms = DELAY_MOST_MS;
 	r->retry_at = deadline_in_ms(r->delay_ms);
 	if (!r->told && r->is_last)
-		log_warn(r->log, "redis",
-			"%s%s%s: %s; this host goes on by itself until it is back",
-			r->address.host ? r->address.host : "", r->address.host ? ":" : "",
-			r->address.port, r->why);
+		log_warn(r->log, "redis", "%s%s%s: %s; %s until it is back", host_of(r), colon(r),
+			r->address.port, r->why, r->use->without);
 	r->told |= r->is_last;
 	if (!r->is_last) { /* the next one at once */
 		r->retry_at = 0;
@@ -99,14 +105,14 @@ static void leave_by(struct redis *r, int os)
 static bool put(struct redis *r, const char *const *words, size_t count, redis_answered_fn answered,
 	void *userdata)
 {
-	size_t lens[WORDS_MOST];
+	size_t lens[REDIS_WORDS];
 	char *text = NULL;
 	struct asked *asked = calloc(1, sizeof(*asked));
-	for (size_t i = 0; i < count && i < WORDS_MOST; i++)
+	for (size_t i = 0; i < count && i < REDIS_WORDS; i++)
 		lens[i] = strlen(words[i]);
-	int len = asked && count <= WORDS_MOST ? redisFormatCommandArgv(&text, (int)count,
-							 (const char **)(uintptr_t)words, lens) :
-						 -1;
+	int len = asked && count <= REDIS_WORDS ? redisFormatCommandArgv(&text, (int)count,
+							  (const char **)(uintptr_t)words, lens) :
+						  -1;
 	bool done = len >= 0 && buf_append(&r->unsent, text, (size_t)len) == 0;
 	if (len >= 0)
 		redisFreeCommand(text);
@@ -139,8 +145,8 @@ static void note_answer(struct redis *r, const redisReply *reply)
 	if (r->state != READY)
 		return;
 	if (failed && !r->told)
-		log_warn(r->log, "redis", "%s answers: %s; this host goes on by itself",
-			r->address.port, reply->str);
+		log_warn(r->log, "redis", "%s answers: %s; %s", r->address.port, reply->str,
+			r->use->without);
 	if (!failed && r->told)
 		log_info(r->log, "redis", "%s is back", r->address.port);
 	r->told = failed;
@@ -173,12 +179,12 @@ static int receive(struct redis *r, bool *ret_open)
 	ssize_t n;
 	size_t taken = 0;
 	while ((n = sys_recv(r->fd, piece, sizeof(piece), 0)) > 0 &&
-		(taken += (size_t)n) <= UNREAD_MOST)
+		(taken += (size_t)n) <= r->use->most)
 		if (redisReaderFeed(r->reader, piece, (size_t)n) != REDIS_OK)
 			return -ENOMEM;
 	*ret_open = n != 0;
-	int code = taken > UNREAD_MOST ? -EMSGSIZE : take_answers(r);
-	if (code == 0 && r->reader->len - r->reader->pos > UNREAD_MOST)
+	int code = taken > r->use->most ? -EMSGSIZE : take_answers(r);
+	if (code == 0 && r->reader->len - r->reader->pos > r->use->most)
 		code = -EMSGSIZE;
 	return code < 0 ? code : n < 0 && n != -EAGAIN ? (int)n : 0;
 }
@@ -317,6 +323,101 @@ bool redis_await(struct redis *r, const bool *done)
 	return false;
 }
 
+/* --- asking and waiting --- */
+
+struct asking {
+	const struct redis_question *question;
+	nova_error_t **error;
+	const struct redis *redis;
+	bool done, lost;
+	int code;
+};
+
+static void on_asked(void *userdata, const redisReply *reply)
+{
+	struct asking *a = userdata;
+	a->done = true;
+	if (!reply)
+		a->lost = true;
+	else if (reply->type == REDIS_REPLY_ERROR)
+		a->code = nova_fail(a->error, NOVA_EIO, "Redis at %s%s%s answers: %s",
+			host_of(a->redis), colon(a->redis), a->redis->address.port, reply->str);
+	else
+		a->code = a->question->take(a->question->userdata, reply, a->error);
+}
+
+static int fail_away(const struct redis *r, nova_error_t **error)
+{
+	return nova_fail(error, NOVA_EIO, "Redis at %s%s%s is away: %s", host_of(r), colon(r),
+		r->address.port, r->why);
+}
+
+/* Until it is known whether there is a connection. */
+static void connect_now(struct redis *r)
+{
+	redis_step(r);
+	while (r->state == CONNECTING || r->state == GREETING ||
+		(r->state == AWAY && !r->is_last)) {
+		struct pollfd fd = { r->fd, (short)(r->state == CONNECTING ? POLLOUT : POLLIN), 0 };
+		if (r->fd >= 0)
+			sys_poll(&fd, 1, deadline_poll_ms(r->deadline));
+		redis_step(r);
+	}
+}
+
+bool redis_ready(struct redis *r)
+{
+	bool was_ready = r->state == READY;
+	connect_now(r);
+	if (was_ready && r->state == AWAY) { /* since it was used last: it may be back */
+		r->retry_at = 0;
+		connect_now(r);
+	}
+	return r->state == READY;
+}
+
+/* Until it is answered, or the connection lost. */
+static void wait_for_answer(struct redis *r, const struct asking *a)
+{
+	const struct stop *stop = a->question->stop;
+	r->deadline = deadline_in_ms(r->patience_ms + a->question->more_ms);
+	while (!a->done && !(stop && stop_asked(stop))) {
+		struct pollfd fd = { r->fd, (short)(r->unsent.len ? POLLIN | POLLOUT : POLLIN), 0 };
+		if (stop)
+			stop_poll(stop, &fd, 1, deadline_poll_ms(r->deadline));
+		else
+			sys_poll(&fd, 1, deadline_poll_ms(r->deadline));
+		redis_step(r);
+	}
+	r->deadline = NEVER;
+}
+
+/* What was asked is not to come as the answer to something else. */
+static void drop(struct redis *r)
+{
+	bool told = r->told;
+	r->told = true;
+	leave(r);
+	r->told = told;
+	r->retry_at = r->delay_ms = 0;
+}
+
+int redis_ask(struct redis *r, const struct redis_question *q, nova_error_t **error)
+{
+	struct asking a = { q, error, r, false, false, 0 };
+	if (!redis_ready(r))
+		return fail_away(r, error);
+	if (!put(r, q->words, q->count, on_asked, &a))
+		return nova_oom(error);
+	talk(r);
+	wait_for_answer(r, &a);
+	if (!a.done) {
+		drop(r);
+		return stop_check(q->stop, "Redis had answered", error);
+	}
+	return a.lost ? fail_away(r, error) : a.code;
+}
+
 /* --- the whole --- */
 
 /* Away at the start is no failure, to be refused is one. */
@@ -351,7 +452,7 @@ static int fill(struct redis *r, const nova_config_t *config, nova_error_t **err
 }
 
 /* Whoever says anything of it wants it; its address has a default. */
-static bool is_wanted(const nova_config_t *config)
+bool redis_is_wanted(const nova_config_t *config)
 {
 	static const char *const settings[] = { "redis.addr", "redis.password", "redis.db" };
 	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
@@ -360,18 +461,19 @@ static bool is_wanted(const nova_config_t *config)
 	return false;
 }
 
-int redis_open(const nova_config_t *config, const struct logger *log, struct redis **ret,
-	nova_error_t **error)
+int redis_open(const nova_config_t *config, const struct redis_use *use, const struct logger *log,
+	struct redis **ret, nova_error_t **error)
 {
 	*ret = NULL;
-	if (!is_wanted(config))
+	if (!redis_is_wanted(config))
 		return 0;
 	struct redis *r = calloc(1, sizeof(*r));
 	if (!r)
 		return nova_oom(error);
+	r->use = use;
 	r->log = log;
 	r->fd = -1;
-	r->unsent = BUF_INIT(UNSENT_MOST);
+	r->unsent = BUF_INIT(use->most);
 	list_init(&r->asked);
 	int code = fill(r, config, error);
 	if (code < 0)

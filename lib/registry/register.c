@@ -132,14 +132,8 @@ static int record_from_opts(struct function_record *r, const struct runtime *run
 
 static char *make_uuid(void)
 {
-	uint8_t b[16];
-	if (random_bytes(b, sizeof(b)) < 0)
-		return NULL;
-	b[6] = (b[6] & 0x0f) | 0x40; /* version 4: random */
-	b[8] = (b[8] & 0x3f) | 0x80;
-	return str_format("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-		b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
-		b[13], b[14], b[15]);
+	char uuid[UUID_SIZE];
+	return random_uuid(uuid) < 0 ? NULL : strdup(uuid);
 }
 
 /* A version has one handler, and the check that found it is not made again. */

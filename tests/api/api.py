@@ -34,7 +34,7 @@ ROOMS = ["base", "zygote", "memory", "module", "hash", "json", "tar", "proto", "
          "image",
          "config", "net", "property", "engine", "snapshot", "host", "vm", "files", "deps",
          "template", "pool", "store", "blob", "keys", "usage", "secret", "registry", "redis",
-         "rate", "kv", "platform"]
+         "rate", "job", "kv", "platform"]
 TOOLS = ["serve", "novactl", "novad"]
 WRITTEN = (".c", ".h", ".py", ".js", ".mjs", ".sh", ".go", ".rs")
 AGENT_ROOMS = ["io", "boot", "files", "run", "worker"]

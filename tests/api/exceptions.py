@@ -52,8 +52,13 @@ _CODEC = "the protocol of the agent, for those who write a host or an agent of t
 _OWN_POOL = "pools of one's own, without a store: in Python the platform's is driven and looked at"
 _CONTEXT = "Python frees a context once nothing uses it"
 _JSON = "a dataclass has the same members as values"
+_JOB = "in Python a job is what nova_job_to_json() says"
 # Exported calls that only C needs, so that the Python package has none of them: call -> reason.
 ONLY_C = {
+    "nova_job_error": _JOB,
+    "nova_job_id": _JOB,
+    "nova_job_output": _JOB,
+    "nova_job_state": _JOB,
     "nova_frame_encode": _CODEC,
     "nova_decoder_new": _CODEC,
     "nova_decoder_feed": _CODEC,

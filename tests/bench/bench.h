@@ -74,7 +74,8 @@ int bench_resume(const struct bench_run *run);
 int bench_standby(const struct bench_run *run);
 int bench_snapshot(const struct bench_run *run);
 int bench_store(const struct bench_run *run);
-int bench_store_log(const struct bench_run *run); /* a part of the bench store */
+int bench_store_log(const struct bench_run *run); /* parts of the bench store */
+int bench_store_redis(const struct bench_run *run);
 int bench_storm(const struct bench_run *run);
 int bench_template_disk(const struct bench_run *run); /* a part of the bench disk */
 int bench_throughput(const struct bench_run *run);

@@ -236,5 +236,7 @@ int bench_store(const struct bench_run *run)
 		bench_note(run, "no PostgreSQL: tests/pgserver.py nova-bench store has one");
 	else if (r == 0)
 		r = run_one(run, &store_postgres);
-	return r ? r : bench_store_log(run);
+	if (r == 0)
+		r = bench_store_log(run);
+	return r ? r : bench_store_redis(run);
 }

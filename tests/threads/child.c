@@ -232,6 +232,16 @@ static void judge_key_calls(void)
 	REFUSES(nova_key_delete, s.p.nova, "x");
 	const nova_rate_opts rate = { sizeof(rate), .name = "x", .rate = 1 };
 	REFUSES(nova_rate_take, s.p.nova, &rate, NULL);
+	nova_job_t *job;
+	REFUSES(nova_job_submit, s.p.nova, "f", NULL, NULL, &job);
+	REFUSES(nova_job_perform, s.p.nova, 0, NULL, &job);
+	REFUSES(nova_job_get, s.p.nova, "00000000-0000-4000-8000-000000000000", &job);
+	RETURNS(nova_job_free, NULL);
+	RETURNS(nova_job_id, NULL);
+	RETURNS(nova_job_state, NULL);
+	RETURNS(nova_job_output, NULL, NULL);
+	RETURNS(nova_job_error, NULL);
+	RETURNS(nova_job_to_json, NULL);
 	RETURNS(nova_key_free, s.key);
 	RETURNS(nova_key_list_free, NULL, 0);
 }

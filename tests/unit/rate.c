@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Limits: the arithmetic, a real Redis that several share, and servers that are none. */
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-
 #include "module/redis.h"
 #include "rate/internal.h"
-#include "test.h"
+#include "../redisserver.h"
 
 #define DAY_US  UINT64_C(86400000000)
 #define HANG_MS 20000
@@ -109,8 +103,6 @@ END_TEST
 
 /* --- a server, and hosts --- */
 
-static char *directory, *address;
-static pid_t server;
 static char told[4096];
 
 static void on_log(void *userdata, int level, const char *module, const char *message)
@@ -129,59 +121,17 @@ static size_t warnings(void)
 	return count;
 }
 
-static bool is_there(void)
-{
-	AUTO_FD int fd = sys_connect_unix(address);
-	return fd >= 0;
-}
-
-/* With the words of its command line that are not NULL. */
-static void start_server(const char *name, const char *value)
-{
-	const char *argv[] = { "redis-server", "--port", "0", "--unixsocket", address, "--save", "",
-		"--dir", directory, "--logfile", "log", name, value, NULL };
-	server = fork();
-	if (server == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		execvp(argv[0], (char **)(uintptr_t)argv);
-		_exit(127);
-	}
-	while (!is_there()) {
-		int status;
-		if (waitpid(server, &status, WNOHANG) == server)
-			test_skip("no redis-server: see test_packages in tools/packages");
-		poll(NULL, 0, 5);
-	}
-}
-
-static void stop_server(void)
-{
-	if (server > 0) {
-		kill(server, SIGKILL);
-		waitpid(server, NULL, 0);
-	}
-	server = 0;
-}
-
 static void set_up(void)
 {
-	directory = test_dir();
-	address = path_join(directory, "redis.sock");
+	redis_set_up();
 	*told = 0;
-}
-
-static void tear_down(void)
-{
-	stop_server();
-	free(address);
-	test_dir_remove(directory);
 }
 
 static nova_config_t *settings(const char *password, const char *db)
 {
 	nova_config_t *config;
 	ck_ok(nova_config_new(&config, &error));
-	ck_ok(nova_config_set(config, "redis.addr", address, &error));
+	ck_ok(nova_config_set(config, "redis.addr", redis_address, &error));
 	ck_ok(nova_config_set(config, "redis.password", password, &error));
 	ck_ok(nova_config_set(config, "redis.db", db, &error));
 	ck_ok(nova_config_set(config, "redis.timeout", "5s", &error));
@@ -218,7 +168,7 @@ static const struct rate hundred_a_day = { 100, DAY_US, 100 };
 START_TEST(hosts_take_from_one_bucket)
 {
 	uint64_t wait_us = 0;
-	start_server(NULL, NULL);
+	redis_start(NULL, NULL);
 	struct rates *a = a_host(), *b = a_host();
 	ck_assert_uint_eq(takes(a, &hundred_a_day, 60), 60);
 	ck_assert_uint_eq(takes(b, &hundred_a_day, 1000), 40);
@@ -246,10 +196,11 @@ static void on_info(void *userdata, const redisReply *reply)
 static uint64_t questions(void)
 {
 	static const char *const words[] = { "INFO", "commandstats" };
+	static const struct redis_use use = { "tests fail", 1 << 20 };
 	struct redis *redis;
 	uint64_t count = UINT64_MAX;
 	nova_config_t *config = settings(NULL, NULL);
-	ck_ok(redis_open(config, &logger, &redis, &error));
+	ck_ok(redis_open(config, &use, &logger, &redis, &error));
 	ck_assert(redis_send(redis, words, 2, on_info, &count));
 	while (count == UINT64_MAX) {
 		poll(NULL, 0, 1);
@@ -263,7 +214,7 @@ static uint64_t questions(void)
 START_TEST(many_are_taken_for_one_question)
 {
 	static const struct rate quick = { 100000, 1000000, 100000 };
-	start_server(NULL, NULL);
+	redis_start(NULL, NULL);
 	struct rates *a = a_host();
 	ck_assert_uint_eq(takes(a, &quick, 50000), 50000);
 	rates_close(a);
@@ -276,7 +227,7 @@ START_TEST(all_that_hosts_take_is_at_most_a_tenth_of_a_second_too_much)
 {
 	static const struct rate limit = { 1000, 1000000, 1000 };
 	unsigned count = 0;
-	start_server(NULL, NULL);
+	redis_start(NULL, NULL);
 	struct rates *a = a_host(), *b = a_host();
 	uint64_t begun = clock_ns(), took_ms = 0;
 	while (took_ms < 500) {
@@ -294,7 +245,7 @@ END_TEST
 START_TEST(another_limit_forgives_nothing_for_all_hosts)
 {
 	static const struct rate more = { 100, DAY_US, 150 }, less = { 100, DAY_US / 2, 110 };
-	start_server(NULL, NULL);
+	redis_start(NULL, NULL);
 	struct rates *a = a_host(), *b = a_host();
 	ck_assert_uint_eq(takes(a, &hundred_a_day, 1000), 100);
 	ck_assert_uint_eq(takes(b, &more, 1000), 50);
@@ -307,7 +258,7 @@ END_TEST
 START_TEST(a_larger_limit_holds_at_once_and_a_smaller_one_too)
 {
 	static const struct rate quick = { 100000, 1000000, 100000 };
-	start_server(NULL, NULL);
+	redis_start(NULL, NULL);
 	struct rates *a = a_host();
 	ck_assert_uint_eq(takes(a, &hundred_a_day, 1000), 100);
 	ck_assert_uint_ge(takes(a, &quick, 50000), 50000);
@@ -340,13 +291,13 @@ static void await_server(struct rates *rates)
 
 START_TEST(a_server_that_comes_back_is_used_again_and_gives_no_second_burst)
 {
-	start_server(NULL, NULL);
+	redis_start(NULL, NULL);
 	struct rates *a = a_host();
 	ck_assert_uint_eq(takes(a, &hundred_a_day, 70), 70);
-	stop_server();
+	redis_stop();
 	ck_assert_uint_eq(takes(a, &hundred_a_day, 1000), 30);
 	ck_assert_uint_eq(warnings(), 1);
-	start_server(NULL, NULL);
+	redis_start(NULL, NULL);
 	await_server(a);
 	ck_assert_uint_eq(warnings(), 1);
 	ck_assert_uint_eq(takes(a, &hundred_a_day, 1000), 100); /* it has forgotten */
@@ -361,7 +312,7 @@ START_TEST(a_server_is_found_again_however_rarely_it_is_asked)
 	uint64_t wait_us;
 	ck_ok(nova_config_set(config, "redis.timeout", "20ms", &error));
 	ck_ok(open_with(config, &a));
-	start_server(NULL, NULL);
+	redis_start(NULL, NULL);
 	while (questions() == 0) {
 		poll(NULL, 0, 30); /* longer than it may take to answer */
 		rates_take(a, "x", &hundred_a_day, 1, &wait_us);
@@ -375,13 +326,13 @@ START_TEST(a_server_that_hangs_is_waited_for_once)
 	nova_config_t *config = settings(NULL, NULL);
 	struct rates *a;
 	ck_ok(nova_config_set(config, "redis.timeout", "50ms", &error));
-	start_server(NULL, NULL);
+	redis_start(NULL, NULL);
 	ck_ok(open_with(config, &a));
-	kill(server, SIGSTOP);
+	kill(redis_server, SIGSTOP);
 	ck_assert_uint_eq(takes(a, &hundred_a_day, 1000), 100);
 	ck_assert_uint_eq(warnings(), 1);
 	ck_assert(strstr(told, "redis.timeout"));
-	kill(server, SIGCONT);
+	kill(redis_server, SIGCONT);
 	await_server(a);
 	rates_close(a);
 }
@@ -390,7 +341,7 @@ END_TEST
 START_TEST(a_password_or_database_that_is_wrong_is_an_error_when_it_is_opened)
 {
 	struct rates *a;
-	start_server("--requirepass", "open sesame");
+	redis_start("--requirepass", "open sesame");
 	ck_fails_with(NOVA_EPERM, "redis.password", open_with(settings(NULL, NULL), &a));
 	ck_fails_with(NOVA_EPERM, "redis.password", open_with(settings("wrong", NULL), &a));
 	ck_fails_with(NOVA_EPERM, "redis.db", open_with(settings("open sesame", "999"), &a));
@@ -402,7 +353,7 @@ END_TEST
 
 START_TEST(a_server_that_takes_no_writes_is_told_of_once)
 {
-	start_server("--replicaof", "127.0.0.1 1");
+	redis_start("--replicaof", "127.0.0.1 1");
 	struct rates *a = a_host();
 	ck_assert_uint_eq(takes(a, &hundred_a_day, 1000), 100);
 	ck_assert_uint_eq(warnings(), 1);
@@ -413,49 +364,23 @@ END_TEST
 
 /* --- what is no server --- */
 
-struct fake {
-	int fd;
-	const char *answer; /* to whatever comes; NULL: hangs up */
-};
-
-static void *be_fake(void *userdata)
-{
-	const struct fake *fake = userdata;
-	char piece[4096];
-	int fd;
-	while ((fd = accept4(fake->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-		while (fake->answer && read(fd, piece, sizeof(piece)) > 0)
-			if (send(fd, fake->answer, strlen(fake->answer), MSG_NOSIGNAL) < 0)
-				break;
-		close(fd);
-	}
-	return NULL;
-}
-
 START_TEST(what_answers_nonsense_is_no_server)
 {
 	static const char *const answers[] = { NULL, "HTTP/1.1 400 Bad Request\r\n\r\n",
 		"*2\r\n:1\r\n", "+PONG\r\n+PONG\r\n", "$-5\r\n", "*-1\r\n", ":1\r\n", "-\r\n",
 		"+PONG\r\n", "*2\r\n:0\r\n:0\r\n", "*2\r\n:0\r\n:-5\r\n", "*2\r\n:-5\r\n:0\r\n",
 		"-LOADING\r\n" };
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	struct fake fake = { socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), answers[_i] };
 	nova_config_t *config = settings(NULL, NULL);
 	struct rates *a = NULL;
-	pthread_t thread;
-	strcpy(at.sun_path, address);
-	ck_assert_int_eq(bind(fake.fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	ck_assert_int_eq(listen(fake.fd, 10), 0);
-	ck_assert_int_eq(pthread_create(&thread, NULL, be_fake, &fake), 0);
+	struct redis_fake fake;
+	redis_fake_start(&fake, answers[_i]);
 	ck_ok(nova_config_set(config, "redis.timeout", "50ms", &error));
 	if (open_with(config, &a) == 0)
 		ck_assert_uint_eq(takes(a, &hundred_a_day, 1000), 100);
 	else
 		ck_fails(NOVA_EPERM, nova_error_code(error));
 	rates_close(a);
-	shutdown(fake.fd, SHUT_RDWR);
-	pthread_join(thread, NULL);
-	close(fake.fd);
+	redis_fake_stop(&fake);
 }
 END_TEST
 
@@ -474,7 +399,7 @@ START_TEST(threads_take_each_token_once)
 {
 	pthread_t threads[4];
 	uintptr_t all = 0;
-	start_server(NULL, NULL);
+	redis_start(NULL, NULL);
 	struct rates *a = a_host();
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, take_many, a), 0);
@@ -502,7 +427,7 @@ static Suite *make_suite(void)
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("server");
 	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, set_up, redis_tear_down);
 	tcase_add_test(tc, hosts_take_from_one_bucket);
 	tcase_add_test(tc, many_are_taken_for_one_question);
 	tcase_add_test(tc, all_that_hosts_take_is_at_most_a_tenth_of_a_second_too_much);

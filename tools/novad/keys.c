@@ -96,7 +96,7 @@ static bool take_limits(struct key *key, char *words)
  * with the key (no memory) locks nobody out. */
 bool key_take(const struct key *key, nova_t *nova, uint64_t *ret_wait_s)
 {
-	char name[8 + 2 * sizeof(key->hash)] = "key/";
+	char name[8 + 2 * sizeof(key->hash)] = "apikey:";
 	nova_rate_opts opts = NOVA_RATE_OPTS_INIT;
 	uint64_t wait_ms = 0;
 	if (!key->rate)

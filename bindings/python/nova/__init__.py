@@ -31,6 +31,7 @@ from ._instance import Instance
 from ._interrupt import Interrupt, interruptible, pointer_of
 from ._invocations import (Invocation, Summary, list_invocations, list_options, list_summaries,
                            since_epoch, summary_options)
+from ._jobs import ask_for_job
 from ._keys import Key, ask_for_key, list_keys, take_key
 from ._kv import Entry, KeptFile, Space
 from ._modules import Module, modules
@@ -304,6 +305,30 @@ class Nova:
             except LimitReached:
                 return wait_ms.value
         return 0
+
+    def submit_job(self, function: str, payload: Any = None, *, key: Optional[str] = None,
+                   attempts: int = 0, lease: Optional[float] = None,
+                   keep: int = 0) -> Dict[str, Any]:
+        """Hands a call in that whichever host performs that uses the same Redis, and gives the
+        job: include/nova/job.h has its members. `lease` and `keep` are in seconds."""
+        options = _ffi.JobOpts(key=text(key), attempts=attempts, lease_ms=milliseconds(lease),
+                               keep_s=keep)
+        with self._handle.using() as nova:
+            return ask_for_job("nova_job_submit", nova, text(function), encode_payload(payload),
+                               byref(options))
+
+    @interruptible()
+    def perform_job(self, wait: Optional[float] = None, *,
+                    interrupt: Optional[Interrupt] = None) -> Dict[str, Any]:
+        """Performs a job, for which it waits so many seconds; {}: there was none."""
+        options = _ffi.WaitOpts(interrupt=pointer_of(interrupt))
+        with self._handle.using() as nova:
+            return ask_for_job("nova_job_perform", nova, milliseconds(wait), byref(options))
+
+    def job(self, id: str) -> Dict[str, Any]:
+        """A job as it is now."""
+        with self._handle.using() as nova:
+            return ask_for_job("nova_job_get", nova, text(id))
 
     def create_key(self, name: str, *, tier: Optional[str] = None, expires_us: int = 0,
                    rate: int = 0, period_ms: int = 0, burst: int = 0) -> Key:

@@ -282,6 +282,17 @@ class InvokeOpts(_Options):
     ]
 
 
+class JobOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("key", c_char_p),
+        ("attempts", c_uint32),
+        ("lease_ms", c_uint32),
+        ("keep_s", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
 class Key(Structure):
     _fields_ = [
         ("size", c_size_t),
@@ -825,6 +836,17 @@ FUNCTIONS = {
         c_void_p, POINTER(InvocationSummaryOpts), POINTER(POINTER(c_void_p)), POINTER(c_size_t),
         POINTER(c_void_p)]),
     "nova_invocation_summaries_free": (None, [POINTER(c_void_p), c_size_t]),
+    "nova_job_submit": (c_int, [
+        c_void_p, c_char_p, c_char_p, POINTER(JobOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_job_perform": (c_int, [
+        c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_job_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_job_id": (c_char_p, [c_void_p]),
+    "nova_job_state": (c_int, [c_void_p]),
+    "nova_job_output": (c_void_p, [c_void_p, POINTER(c_size_t)]),
+    "nova_job_error": (c_char_p, [c_void_p]),
+    "nova_job_to_json": (c_void_p, [c_void_p]),
+    "nova_job_free": (None, [c_void_p]),
     "nova_key_create": (c_int, [c_void_p, POINTER(KeyOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_key_check": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_key_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
@@ -1072,6 +1094,10 @@ CONSTANTS = {
     "NOVA_CAPACITY_PROCESSORS": 3,
     "NOVA_INVOCATION_NEWEST": 0,
     "NOVA_INVOCATION_OLDEST": 1,
+    "NOVA_JOB_WAITING": 0,
+    "NOVA_JOB_RUNNING": 1,
+    "NOVA_JOB_DONE": 2,
+    "NOVA_JOB_DEAD": 3,
     "NOVA_KV_NEW": 1,
     "NOVA_POOL_THREAD": 1,
     "NOVA_POOL_FRESH": 1,

@@ -144,6 +144,36 @@ class Functions(PlatformCase):
         with self.assertRaises(errors.NotFound):
             self.nova.runtime("own")
 
+    def start_redis(self):
+        program = shutil.which("redis-server")
+        if program is None:
+            self.skipTest("no redis-server: see test_packages in tools/packages")
+        socket = self.directory / "redis.sock"
+        server = subprocess.Popen([program, "--port", "0", "--unixsocket", socket, "--save", "",
+                                   "--dir", self.directory], stdout=subprocess.DEVNULL)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        return str(socket)
+
+    def test_a_job_outlives_who_has_asked_for_it(self):
+        with self.assertRaisesRegex(errors.NotSupported, "redis.addr"):
+            self.nova.perform_job()
+        settings = {"home": self.directory / "home", "engine": self.engine,
+                    "redis_addr": self.start_redis(), "redis_timeout": "20s"}
+        with nova.open(**settings) as one:
+            one.register("f", runtime="python", code=GREET)
+            while True:
+                try:
+                    made = one.submit_job("f", {"name": "you"}, key="7", attempts=1, lease=60)
+                    break
+                except errors.NovaError as error:  # it is about to start
+                    self.assertIn("is away", str(error))
+        with nova.open(**settings) as other:
+            done = other.perform_job(wait=20)
+            self.assertEqual((done["id"], done["state"]), (made["id"], "done"))
+            self.assertEqual(other.job(made["id"])["output"], {"message": "Hello, you!"})
+            self.assertEqual(other.perform_job(), {})
+
     def test_keys(self):
         made = self.nova.create_key("ci", tier="gold")
         self.assertEqual(self.nova.check_key(made.text).tier, "gold")

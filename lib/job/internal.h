@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside job only. */
+#ifndef NOVA_LIB_JOB_INTERNAL_H
+#define NOVA_LIB_JOB_INTERNAL_H
+
+#include "job/job.h"
+#include "redis/redis.h"
+
+#define JOB_STREAM "nova:jobs"
+#define JOB_GROUP  "nova"
+#define JOB_PREFIX "nova:job:" /* and the id */
+#define JOB_DEAD_  "nova:jobs:dead"
+#define JOB_KEY    "nova:jobs:key:" /* function, ':' and the idempotency key */
+
+/* --- scripts.c --- */
+
+extern const char script_submit[], script_take[], script_finish[];
+
+/* --- stored.c --- */
+
+/* Of HGETALL. NULL: out of memory, or (*ret_bad) it is no job. */
+nova_job_t *job_read(const struct redisReply *fields, bool *ret_bad);
+
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/* The queue: who asks the server has a connection to himself meanwhile. */
+#include <unistd.h>
+
+#include "base/list.h"
+#include "job/internal.h"
+#include "module/redis.h"
+
+#define WAITING_MOST    100000u
+#define IDLE_MOST       8u
+#define ANSWER_MOST     (32u << 20) /* a payload and an output, with what JSON adds */
+#define SLICE_MS        1000u       /* then it looks again who has taken too long */
+#define FINISH_TRIES_MS 10000u
+#define PAUSE_MS        50
+#define NUMBER          24
+
+struct line {
+	struct link link; /* in jobs->idle */
+	struct redis *redis;
+};
+
+struct jobs {
+	const nova_config_t *config;
+	const struct logger *log;
+	char consumer[300]; /* this host */
+	pthread_mutex_t lock;
+	struct link idle;
+	size_t idle_count;
+};
+
+int jobs_open(const nova_config_t *config, const struct logger *log, struct jobs **ret,
+	nova_error_t **error)
+{
+	*ret = NULL;
+	if (!redis_is_wanted(config))
+		return 0;
+	struct jobs *jobs = calloc(1, sizeof(*jobs));
+	if (!jobs)
+		return nova_oom(error);
+	jobs->config = config;
+	jobs->log = log;
+	gethostname(jobs->consumer, sizeof(jobs->consumer) - 1);
+	if (!*jobs->consumer)
+		snprintf(jobs->consumer, sizeof(jobs->consumer), "a host");
+	pthread_mutex_init(&jobs->lock, NULL);
+	list_init(&jobs->idle);
+	*ret = jobs;
+	return 0;
+}
+
+static void line_free(struct line *line)
+{
+	if (line)
+		redis_close(line->redis);
+	free(line);
+}
+
+void jobs_close(struct jobs *jobs)
+{
+	if (!jobs)
+		return;
+	for (struct link *l; (l = list_pop(&jobs->idle));)
+		line_free(CONTAINER_OF(l, struct line, link));
+	pthread_mutex_destroy(&jobs->lock);
+	free(jobs);
+}
+
+/* --- connections --- */
+
+static int line_take(struct jobs *jobs, struct line **ret, nova_error_t **error)
+{
+	static const struct redis_use use = { "jobs wait", ANSWER_MOST };
+	pthread_mutex_lock(&jobs->lock);
+	struct link *l = list_pop(&jobs->idle);
+	jobs->idle_count -= l ? 1 : 0;
+	pthread_mutex_unlock(&jobs->lock);
+	if (l) {
+		*ret = CONTAINER_OF(l, struct line, link);
+		return 0;
+	}
+	struct line *line = calloc(1, sizeof(*line));
+	if (!line)
+		return nova_oom(error);
+	int r = redis_open(jobs->config, &use, jobs->log, &line->redis, error);
+	if (r < 0)
+		line_free(line);
+	else
+		*ret = line;
+	return r;
+}
+
+static void line_give(struct jobs *jobs, struct line *line)
+{
+	pthread_mutex_lock(&jobs->lock);
+	bool kept = jobs->idle_count < IDLE_MOST;
+	if (kept) {
+		list_append(&jobs->idle, &line->link);
+		jobs->idle_count++;
+	}
+	pthread_mutex_unlock(&jobs->lock);
+	if (!kept)
+		line_free(line);
+}
+
+static int ask(struct jobs *jobs, const struct redis_question *question, nova_error_t **error)
+{
+	struct line *line = NULL;
+	int r = line_take(jobs, &line, error);
+	if (r < 0)
+		return r;
+	r = redis_ask(line->redis, question, error);
+	line_give(jobs, line);
+	return r;
+}
+
+static int fail_strange(nova_error_t **error)
+{
+	return nova_fail(error, NOVA_ECORRUPT,
+		"Redis has a job that is none: does somebody else use the keys " JOB_STREAM
+		" and " JOB_PREFIX "…?");
+}
+
+/* --- handing in --- */
+
+struct words {
+	const char *list[REDIS_WORDS];
+	size_t count;
+	char numbers[4][NUMBER];
+	size_t number_count;
+};
+
+static void add(struct words *words, const char *word)
+{
+	words->list[words->count++] = word;
+}
+
+static void add_number(struct words *words, uint64_t number)
+{
+	char *text = words->numbers[words->number_count++];
+	snprintf(text, NUMBER, "%llu", (unsigned long long)number);
+	add(words, text);
+}
+
+static int take_id(void *userdata, const redisReply *reply, nova_error_t **error)
+{
+	nova_job_t *job = userdata;
+	if (reply->type != REDIS_REPLY_STRING)
+		return fail_strange(error);
+	if (!strcmp(reply->str, "other"))
+		return nova_fail(error, NOVA_EEXIST,
+			"key: there is a job of '%s' with the key '%s' and another payload",
+			job->function, job->key);
+	if (!strcmp(reply->str, "full"))
+		return nova_fail(error, NOVA_ELIMIT,
+			"%u jobs wait in Redis, and no more are taken: is there nobody who "
+			"performs them (nova_job_perform())?",
+			WAITING_MOST);
+	if (strlen(reply->str) != JOB_ID - 1)
+		return fail_strange(error);
+	memcpy(job->id, reply->str, JOB_ID);
+	return 0;
+}
+
+int jobs_submit(struct jobs *jobs, nova_job_t *job, nova_error_t **error)
+{
+	struct words w = { .count = 0 };
+	AUTO_FREE char *hash = str_format(JOB_PREFIX "%s", job->id);
+	AUTO_FREE char *key = str_format(JOB_KEY "%s:%s", job->function, job->key);
+	if (!hash || !key)
+		return nova_oom(error);
+	add(&w, "EVAL");
+	add(&w, script_submit);
+	add(&w, "3");
+	add(&w, JOB_STREAM);
+	add(&w, hash);
+	add(&w, key);
+	add_number(&w, WAITING_MOST);
+	add(&w, job->id);
+	add(&w, job->function);
+	add(&w, job->payload);
+	add(&w, job->key);
+	add_number(&w, job->most);
+	add_number(&w, job->lease_ms);
+	add_number(&w, job->keep_s);
+	return ask(jobs,
+		&(struct redis_question){ w.list, w.count, .take = take_id, .userdata = job },
+		error);
+}
+
+/* --- taking one --- */
+
+struct taken {
+	nova_job_t *job;
+	char entry[JOB_ENTRY], id[JOB_ID]; /* "": none was given */
+};
+
+static bool copy_text(const redisReply *from, char *to, size_t size)
+{
+	if (from->type != REDIS_REPLY_STRING || strlen(from->str) >= size)
+		return false;
+	snprintf(to, size, "%s", from->str);
+	return true;
+}
+
+/* { entry, fields }, or nothing */
+static int take_job(void *userdata, const redisReply *reply, nova_error_t **error)
+{
+	struct taken *taken = userdata;
+	bool bad = false;
+	if (reply->type == REDIS_REPLY_NIL)
+		return 0;
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
+		return fail_strange(error);
+	taken->job = job_read(reply->element[1], &bad);
+	if (!taken->job)
+		return bad ? fail_strange(error) : nova_oom(error);
+	return copy_text(reply->element[0], taken->job->entry, JOB_ENTRY) ? 0 : fail_strange(error);
+}
+
+static const redisReply *at(const redisReply *reply, size_t index)
+{
+	return reply && reply->type == REDIS_REPLY_ARRAY && index < reply->elements ?
+		       reply->element[index] :
+		       NULL;
+}
+
+/* { { stream, { { entry, { "id", id } } } } }, or nothing */
+static int take_entry(void *userdata, const redisReply *reply, nova_error_t **error)
+{
+	struct taken *taken = userdata;
+	if (reply->type == REDIS_REPLY_NIL)
+		return 0;
+	const redisReply *entry = at(at(at(reply, 0), 1), 0), *id = at(at(entry, 1), 1);
+	return at(entry, 0) && id && copy_text(at(entry, 0), taken->entry, JOB_ENTRY) &&
+			       copy_text(id, taken->id, JOB_ID) ?
+		       0 :
+		       fail_strange(error);
+}
+
+/* The entry that was given, or what is there now. */
+static int begin(struct jobs *jobs, struct taken *taken, nova_error_t **error)
+{
+	const char *const words[] = { "EVAL", script_take, "2", JOB_STREAM, JOB_DEAD_,
+		jobs->consumer, taken->entry, taken->id };
+	int r = ask(jobs,
+		&(struct redis_question){
+			words, ARRAY_LEN(words), .take = take_job, .userdata = taken },
+		error);
+	taken->entry[0] = taken->id[0] = 0;
+	return r;
+}
+
+/* Until there is a new one, or somebody may have had one for too long. */
+static int wait_for_entry(struct jobs *jobs, struct taken *taken, uint64_t deadline,
+	const struct stop *stop, nova_error_t **error)
+{
+	char ms[NUMBER];
+	int left = deadline_poll_ms(deadline);
+	snprintf(ms, sizeof(ms), "%u",
+		left < 0 || (unsigned)left > SLICE_MS ? SLICE_MS :
+		left                                  ? (unsigned)left :
+							1);
+	const char *const words[] = { "XREADGROUP", "GROUP", JOB_GROUP, jobs->consumer, "COUNT",
+		"1", "BLOCK", ms, "STREAMS", JOB_STREAM, ">" };
+	return ask(jobs,
+		&(struct redis_question){ words, ARRAY_LEN(words), .more_ms = SLICE_MS,
+			.stop = stop, .take = take_entry, .userdata = taken },
+		error);
+}
+
+int jobs_take(struct jobs *jobs, uint64_t deadline, const struct stop *stop, nova_job_t **ret,
+	nova_error_t **error)
+{
+	struct taken taken = { NULL };
+	int r = begin(jobs, &taken, error);
+	while (r == 0 && !taken.job && !deadline_passed(deadline)) {
+		r = wait_for_entry(jobs, &taken, deadline, stop, error);
+		if (r == 0)
+			r = begin(jobs, &taken, error);
+	}
+	if (r < 0)
+		nova_job_free(STEAL(taken.job));
+	*ret = taken.job;
+	return r;
+}
+
+/* --- giving it back --- */
+
+static int take_state(void *userdata, const redisReply *reply, nova_error_t **error)
+{
+	nova_job_t *job = userdata;
+	if (reply->type != REDIS_REPLY_STRING)
+		return fail_strange(error);
+	if (!strcmp(reply->str, "done"))
+		job->state = NOVA_JOB_DONE;
+	else if (!strcmp(reply->str, "dead"))
+		job->state = NOVA_JOB_DEAD;
+	else if (*reply->str)
+		job->state = NOVA_JOB_WAITING;
+	return 0;
+}
+
+int jobs_finish(struct jobs *jobs, nova_job_t *job, enum job_end end, nova_error_t **error)
+{
+	static const char *const becomes[] = { "done", "again", "dead", "back" };
+	char attempt[NUMBER];
+	AUTO_FREE char *hash = str_format(JOB_PREFIX "%s", job->id);
+	AUTO_ERROR nova_error_t *failure = NULL;
+	snprintf(attempt, sizeof(attempt), "%u", job->attempts);
+	const char *const words[] = { "EVAL", script_finish, "3", JOB_STREAM, JOB_DEAD_, hash,
+		job->entry, job->id, attempt, becomes[end], job->output, job->error };
+	const struct redis_question question = { words, ARRAY_LEN(words), .take = take_state,
+		.userdata = job };
+	uint64_t deadline = deadline_in_ms(FINISH_TRIES_MS);
+	int r = hash ? ask(jobs, &question, &failure) : nova_oom(&failure);
+	while (r == NOVA_EIO && !deadline_passed(deadline)) {
+		nova_error_free(STEAL(failure));
+		sys_poll(NULL, 0, PAUSE_MS);
+		r = ask(jobs, &question, &failure);
+	}
+	if (r < 0 && error)
+		*error = STEAL(failure);
+	return r;
+}
+
+/* --- looking at it --- */
+
+struct looked {
+	const char *id;
+	nova_job_t *job;
+};
+
+static int take_fields(void *userdata, const redisReply *reply, nova_error_t **error)
+{
+	struct looked *looked = userdata;
+	bool bad = false;
+	if (reply->type == REDIS_REPLY_ARRAY && !reply->elements)
+		return nova_fail(error, NOVA_ENOTFOUND,
+			"there is no job '%s'; one that has ended is kept for a while only",
+			looked->id);
+	looked->job = job_read(reply, &bad);
+	return looked->job ? 0 : bad ? fail_strange(error) : nova_oom(error);
+}
+
+int jobs_get(struct jobs *jobs, const char *id, nova_job_t **ret, nova_error_t **error)
+{
+	struct looked looked = { id, NULL };
+	AUTO_FREE char *hash = str_format(JOB_PREFIX "%s", id);
+	const char *const words[] = { "HGETALL", hash };
+	int r = hash ? ask(jobs,
+			       &(struct redis_question){
+				       words, 2, .take = take_fields, .userdata = &looked },
+			       error) :
+		       nova_oom(error);
+	*ret = looked.job;
+	return r;
+}

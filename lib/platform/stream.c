@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log of calls as streams of Redis, one a function, for whoever follows what all hosts do. It
+ * is a copy, capped and expiring: what is written while the server is away stands in the store
+ * alone.
+ */
+#include <time.h>
+
+#include "json/json.h"
+#include "module/redis.h"
+#include "platform/stream.h"
+#include "redis/redis.h"
+
+#define STREAM   "nova:logs:" /* and the id of the function */
+#define ENTRIES  "10000"      /* about so many */
+#define EXPIRE_S "86400"
+#define PART     64u /* entries that are sent before their answers are read */
+#define MOST     (16u << 20)
+
+struct log_stream {
+	struct redis *redis;
+};
+
+int log_stream_open(const nova_config_t *config, const struct logger *log, struct log_stream **ret,
+	nova_error_t **error)
+{
+	static const struct redis_use use = { "calls are logged in the store alone", MOST };
+	*ret = NULL;
+	if (!redis_is_wanted(config))
+		return 0;
+	struct log_stream *stream = calloc(1, sizeof(*stream));
+	if (!stream)
+		return nova_oom(error);
+	int r = redis_open(config, &use, log, &stream->redis, error);
+	if (r < 0)
+		log_stream_close(stream);
+	else
+		*ret = stream;
+	return r;
+}
+
+void log_stream_close(struct log_stream *stream)
+{
+	if (stream)
+		redis_close(stream->redis);
+	free(stream);
+}
+
+/* --- an entry --- */
+
+static int put_name(struct buf *b, const char *name)
+{
+	int r = buf_append_str(b, b->len ? ",\"" : "{\"");
+	if (r == 0)
+		r = buf_append_str(b, name);
+	return r < 0 ? r : buf_append_str(b, "\":");
+}
+
+static int put_bytes(struct buf *b, const char *name, const void *text, size_t len)
+{
+	int r = put_name(b, name);
+	return r < 0 ? r : json_put_string(b, text, len);
+}
+
+static int put_text(struct buf *b, const char *name, const char *text)
+{
+	return put_bytes(b, name, text, strlen(text));
+}
+
+static int put_number(struct buf *b, const char *name, uint64_t number)
+{
+	char text[24];
+	int r = put_name(b, name);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	return r < 0 ? r : buf_append_str(b, text);
+}
+
+static int put_flag(struct buf *b, const char *name, bool flag)
+{
+	int r = put_name(b, name);
+	return r < 0 ? r : buf_append_str(b, flag ? "true" : "false");
+}
+
+static int put_time(struct buf *b, const char *name, uint64_t us)
+{
+	struct tm tm;
+	char text[40], whole[48];
+	time_t seconds = (time_t)(us / 1000000);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
+	snprintf(whole, sizeof(whole), "%s.%06uZ", text, (unsigned)(us % 1000000));
+	return put_text(b, name, whole);
+}
+
+static int put_record(struct buf *b, const struct call_record *r)
+{
+	int code = put_text(b, "id", r->request_id);
+	if (code == 0)
+		code = put_text(b, "function_id", r->id);
+	if (code == 0)
+		code = put_text(b, "function_name", r->function);
+	if (code == 0)
+		code = put_number(b, "version", r->version);
+	if (code == 0)
+		code = put_text(b, "runtime", r->runtime);
+	if (code == 0)
+		code = put_number(b, "duration_ms", r->duration_us / 1000);
+	if (code == 0)
+		code = put_flag(b, "cold_start", r->cold);
+	if (code == 0)
+		code = put_flag(b, "success", !r->code);
+	if (code == 0)
+		code = put_text(b, "error_message", r->error);
+	if (code == 0)
+		code = put_number(b, "input_size", r->input_size);
+	if (code == 0)
+		code = put_number(b, "output_size", r->output_size);
+	if (code == 0)
+		code = put_bytes(b, "stdout", r->out, r->out_len);
+	if (code == 0)
+		code = put_bytes(b, "stderr", r->err, r->err_len);
+	if (code == 0)
+		code = put_time(b, "created_at", r->started_us);
+	return code < 0 ? code : buf_append_str(b, "}");
+}
+
+/* --- sending --- */
+
+struct part {
+	size_t left; /* answers */
+	bool done;
+};
+
+static void on_answer(void *userdata, const redisReply *reply)
+{
+	struct part *part = userdata;
+	(void)reply;
+	part->done = --part->left == 0;
+}
+
+static bool send_words(
+	struct log_stream *s, const char *const *words, size_t count, struct part *part)
+{
+	part->left++;
+	part->done = false;
+	if (redis_send(s->redis, words, count, on_answer, part))
+		return true;
+	part->done = --part->left == 0;
+	return false;
+}
+
+/* False: there is no connection, or no memory. */
+static bool send_record(struct log_stream *s, const struct call_record *r, struct part *part)
+{
+	AUTO_BUF struct buf data = BUF_INIT(MOST / 4);
+	AUTO_FREE char *key = str_format(STREAM "%s", r->id);
+	if (!key || put_record(&data, r) < 0)
+		return false;
+	AUTO_FREE char *text = buf_steal_str(&data);
+	const char *const add[] = { "XADD", key, "MAXLEN", "~", ENTRIES, "*", "data", text };
+	const char *const expire[] = { "EXPIRE", key, EXPIRE_S };
+	return text && send_words(s, add, ARRAY_LEN(add), part) &&
+	       send_words(s, expire, ARRAY_LEN(expire), part);
+}
+
+void log_stream_write(
+	struct log_stream *stream, const struct call_record *const *records, size_t count)
+{
+	bool there = stream && redis_ready(stream->redis);
+	for (size_t at = 0; there && at < count; at += PART) {
+		struct part part = { 0, true };
+		for (size_t i = at; there && i < count && i < at + PART; i++)
+			there = !*records[i]->id || send_record(stream, records[i], &part);
+		if (!part.done)
+			there = redis_await(stream->redis, &part.done) && there;
+	}
+}

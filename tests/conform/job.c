@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: MIT */
+/* What hosts have in common in Redis: jobs (nova/job.h), and the copy of the log of calls. */
+#include "job/job.h"
+#include "module/redis.h"
+#include "platform/platform.h"
+#include "redis/redis.h"
+#include "redisserver.h"
+#include "vmtest.h"
+
+#define HANG_MS 20000u
+
+static const char greet[] = "def handler(event):\n    return {\"hello\": event.get(\"name\")}\n";
+static const char fail[] = "def handler(event):\n    raise ValueError(\"no\")\n";
+
+static struct platform a_host(void)
+{
+	return platform_open("redis.addr", redis_address, "redis.timeout", "5s", NULL);
+}
+
+static nova_job_t *submit(nova_t *nova, const char *function, const char *payload)
+{
+	const nova_job_opts opts = { sizeof(opts), .attempts = 2, .lease_ms = 1000 };
+	nova_job_t *job = NULL;
+	ck_ok(nova_job_submit(nova, function, payload, &opts, &job, &error));
+	return job;
+}
+
+/* What has become of the job that it performs, which is waited for. */
+static int performs(nova_t *nova, const char *id)
+{
+	nova_job_t *job = NULL;
+	ck_ok(nova_job_perform(nova, HANG_MS, NULL, &job, &error));
+	ck_assert_ptr_nonnull(job);
+	ck_assert_str_eq(nova_job_id(job), id);
+	int state = nova_job_state(job);
+	nova_job_free(job);
+	return state;
+}
+
+static nova_job_t *get(nova_t *nova, const char *id)
+{
+	nova_job_t *job = NULL;
+	ck_ok(nova_job_get(nova, id, &job, &error));
+	return job;
+}
+
+static bool has_none(nova_t *nova)
+{
+	nova_job_t *job = NULL;
+	ck_ok(nova_job_perform(nova, 0, NULL, &job, &error));
+	bool none = !job;
+	nova_job_free(job);
+	return none;
+}
+
+/* --- what the server has --- */
+
+static int take_number(void *userdata, const redisReply *reply, nova_error_t **ret_error)
+{
+	(void)ret_error;
+	ck_assert_int_eq(reply->type, REDIS_REPLY_INTEGER);
+	*(long long *)userdata = reply->integer;
+	return 0;
+}
+
+static int take_text(void *userdata, const redisReply *reply, nova_error_t **ret_error)
+{
+	(void)ret_error;
+	ck_assert_int_eq(reply->type, REDIS_REPLY_STRING);
+	*(char **)userdata = strdup(reply->str);
+	return 0;
+}
+
+static void ask_server(const struct platform *p, const char *const *words, size_t count,
+	int (*take)(void *, const redisReply *, nova_error_t **), void *userdata)
+{
+	static const struct redis_use use = { "tests fail", 1 << 20 };
+	static const struct logger silent = { 0 };
+	struct redis *redis = NULL;
+	const struct redis_question q = { words, count, .take = take, .userdata = userdata };
+	ck_ok(redis_open(p->config, &use, &silent, &redis, &error));
+	ck_ok(redis_ask(redis, &q, &error));
+	redis_close(redis);
+}
+
+static long long number(const struct platform *p, const char *command, const char *key)
+{
+	long long found = -99;
+	ask_server(p, (const char *const[]){ command, key }, 2, take_number, &found);
+	return found;
+}
+
+/* --- jobs --- */
+
+START_TEST(a_job_is_performed_by_another_host_which_leaves_its_answer)
+{
+	size_t len = 1;
+	redis_start(NULL, NULL);
+	struct platform a = a_host(), b = a_host();
+	platform_add(a.nova, "f", "python", greet);
+	platform_add(b.nova, "f", "python", greet);
+	nova_job_t *made = submit(a.nova, "f", "{\"name\": \"gr\xc3\xbc\xc3\x9f\"}");
+	ck_assert_int_eq(nova_job_state(made), NOVA_JOB_WAITING);
+	ck_assert_ptr_null(nova_job_output(made, &len));
+	ck_assert_int_eq(performs(b.nova, nova_job_id(made)), NOVA_JOB_DONE);
+	nova_job_t *done = get(a.nova, nova_job_id(made));
+	ck_assert_str_eq(nova_job_output(done, &len), "{\"hello\": \"gr\xc3\xbc\xc3\x9f\"}");
+	AUTO_FREE char *json = nova_job_to_json(done);
+	ck_assert(strstr(json, "\"state\":\"done\"") && strstr(json, "\"attempts\":1,"));
+	ck_assert(has_none(a.nova) && has_none(b.nova));
+	ck_assert_int_eq(number(&a, "XLEN", "nova:jobs"), 0);
+	ck_assert_int_eq(number(&a, "XLEN", "nova:jobs:dead"), 0);
+	AUTO_FREE char *key = str_format("nova:job:%s", nova_job_id(made));
+	ck_assert_int_gt(number(&a, "TTL", key), 86000);
+	nova_job_free(made);
+	nova_job_free(done);
+	platform_close(&a);
+	platform_close(&b);
+}
+END_TEST
+
+START_TEST(two_submits_with_one_key_are_one_job)
+{
+	const nova_job_opts opts = { sizeof(opts), .key = "order 7" };
+	nova_job_t *first = NULL, *second = NULL, *other = NULL;
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	platform_add(p.nova, "g", "python", greet);
+	ck_ok(nova_job_submit(p.nova, "f", "{}", &opts, &first, &error));
+	ck_assert_int_eq(performs(p.nova, nova_job_id(first)), NOVA_JOB_DONE);
+	ck_ok(nova_job_submit(p.nova, "f", "{}", &opts, &second, &error));
+	ck_assert_str_eq(nova_job_id(second), nova_job_id(first));
+	ck_assert_int_eq(nova_job_state(second), NOVA_JOB_DONE);
+	ck_fails_with(NOVA_EEXIST, "another payload",
+		nova_job_submit(p.nova, "f", "{\"a\":1}", &opts, NULL, &error));
+	ck_assert(has_none(p.nova));
+	ck_ok(nova_job_submit(p.nova, "g", "{}", &opts, &other, &error));
+	ck_assert_str_ne(nova_job_id(other), nova_job_id(first));
+	ck_assert_int_eq(performs(p.nova, nova_job_id(other)), NOVA_JOB_DONE);
+	nova_job_free(first);
+	nova_job_free(second);
+	nova_job_free(other);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(what_fails_is_tried_again_and_then_dead)
+{
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", fail);
+	nova_job_t *job = submit(p.nova, "f", NULL);
+	ck_assert_int_eq(performs(p.nova, nova_job_id(job)), NOVA_JOB_WAITING);
+	ck_assert_int_eq(performs(p.nova, nova_job_id(job)), NOVA_JOB_DEAD);
+	ck_assert(has_none(p.nova));
+	nova_job_t *dead = get(p.nova, nova_job_id(job));
+	ck_assert_int_eq(nova_job_state(dead), NOVA_JOB_DEAD);
+	ck_assert(strstr(nova_job_error(dead), "ValueError: no"));
+	ck_assert_int_eq(number(&p, "XLEN", "nova:jobs:dead"), 1);
+	ck_assert_int_eq(number(&p, "XLEN", "nova:jobs"), 0);
+	nova_job_free(job);
+	nova_job_free(dead);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(what_can_only_fail_again_is_dead_at_once)
+{
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	nova_job_t *job = submit(p.nova, "f", NULL);
+	ck_ok(nova_function_delete(p.nova, "f", 0, &error));
+	ck_assert_int_eq(performs(p.nova, nova_job_id(job)), NOVA_JOB_DEAD);
+	nova_job_free(job);
+	platform_close(&p);
+}
+END_TEST
+
+/* As one that dies with the job. */
+static nova_job_t *take(const struct platform *p)
+{
+	nova_job_t *job = NULL;
+	ck_ok(jobs_take(p->nova->jobs, deadline_in_ms(HANG_MS), NULL, &job, &error));
+	return job;
+}
+
+START_TEST(a_job_whose_worker_is_lost_goes_to_the_next)
+{
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	nova_job_t *job = submit(p.nova, "f", NULL), *lost = take(&p);
+	ck_assert_str_eq(lost->id, nova_job_id(job));
+	ck_assert(has_none(p.nova)); /* its lease is not over */
+	ck_assert_int_eq(performs(p.nova, lost->id), NOVA_JOB_DONE);
+	/* whoever was only slow changes nothing any more */
+	ck_ok(jobs_finish(p.nova->jobs, lost, JOB_AGAIN, &error));
+	ck_assert_int_eq(lost->state, NOVA_JOB_RUNNING);
+	nova_job_free(job);
+	job = get(p.nova, lost->id);
+	ck_assert_int_eq(nova_job_state(job), NOVA_JOB_DONE);
+	ck_assert_uint_eq(job->attempts, 2);
+	nova_job_free(job);
+	nova_job_free(lost);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_job_that_all_its_workers_die_of_is_dead)
+{
+	nova_job_t *none = NULL;
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	nova_job_t *job = submit(p.nova, "f", NULL), *first = take(&p), *second = take(&p), *dead;
+	ck_assert_uint_eq(second->attempts, 2);
+	ck_ok(nova_job_perform(p.nova, 2500, NULL, &none, &error));
+	ck_assert_ptr_null(none);
+	dead = get(p.nova, nova_job_id(job));
+	ck_assert_int_eq(nova_job_state(dead), NOVA_JOB_DEAD);
+	ck_assert_int_eq(number(&p, "XLEN", "nova:jobs:dead"), 1);
+	nova_job_free(job);
+	nova_job_free(first);
+	nova_job_free(second);
+	nova_job_free(dead);
+	platform_close(&p);
+}
+END_TEST
+
+static void *submit_later(void *nova)
+{
+	usleep(50000);
+	return submit(nova, "f", NULL);
+}
+
+START_TEST(who_waits_is_given_what_comes)
+{
+	pthread_t thread;
+	nova_job_t *job = NULL;
+	void *made;
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	ck_assert_int_eq(pthread_create(&thread, NULL, submit_later, p.nova), 0);
+	ck_ok(nova_job_perform(p.nova, HANG_MS, NULL, &job, &error));
+	pthread_join(thread, &made);
+	ck_assert_str_eq(nova_job_id(job), nova_job_id(made));
+	nova_job_free(job);
+	nova_job_free(made);
+	platform_close(&p);
+}
+END_TEST
+
+static void *trigger_later(void *interrupt)
+{
+	usleep(50000);
+	nova_interrupt_trigger(interrupt);
+	return NULL;
+}
+
+START_TEST(waiting_can_be_ended_and_a_call_that_is_ended_waits_again)
+{
+	pthread_t thread;
+	nova_job_t *job = NULL;
+	nova_wait_opts wait = NOVA_WAIT_OPTS_INIT;
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(
+		p.nova, "f", "python", "import time\ndef handler(event):\n    time.sleep(20)\n");
+	ck_ok(nova_interrupt_new(&wait.interrupt, &error));
+	for (int i = 0; i < 2; i++) {
+		nova_job_t *made = i ? submit(p.nova, "f", NULL) : NULL;
+		ck_assert_int_eq(pthread_create(&thread, NULL, trigger_later, wait.interrupt), 0);
+		ck_fails(NOVA_ECANCELED, nova_job_perform(p.nova, HANG_MS, &wait, &job, &error));
+		pthread_join(thread, NULL);
+		interrupt_rearm(wait.interrupt);
+		if (made) {
+			job = get(p.nova, nova_job_id(made));
+			ck_assert_int_eq(nova_job_state(job), NOVA_JOB_WAITING);
+			ck_assert_uint_eq(job->attempts, 0);
+			nova_job_free(job);
+		}
+		nova_job_free(made);
+	}
+	nova_interrupt_free(wait.interrupt);
+	platform_close(&p);
+}
+END_TEST
+
+#define WORKERS 4
+#define JOBS    40
+
+static void *work(void *nova)
+{
+	uintptr_t count = 0;
+	nova_job_t *job = NULL;
+	while (nova_job_perform(nova, 0, NULL, &job, NULL) == 0 && job) {
+		count += nova_job_state(job) == NOVA_JOB_DONE;
+		nova_job_free(job);
+	}
+	return (void *)count;
+}
+
+START_TEST(threads_perform_each_job_once)
+{
+	pthread_t threads[WORKERS];
+	uintptr_t all = 0;
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	for (int i = 0; i < JOBS; i++)
+		nova_job_free(submit(p.nova, "f", NULL));
+	for (size_t i = 0; i < WORKERS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, work, p.nova), 0);
+	for (size_t i = 0; i < WORKERS; i++) {
+		void *count;
+		pthread_join(threads[i], &count);
+		all += (uintptr_t)count;
+	}
+	ck_assert_uint_eq(all, JOBS);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- what is wrong --- */
+
+START_TEST(what_is_no_job_is_refused)
+{
+	nova_job_t *job = NULL;
+	nova_job_opts o = NOVA_JOB_OPTS_INIT;
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	ck_fails(NOVA_ENOTFOUND, nova_job_submit(p.nova, "g", NULL, NULL, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_job_submit(p.nova, "f", "{", NULL, NULL, &error));
+	o.key = "";
+	ck_fails_with(NOVA_EINVAL, "key:", nova_job_submit(p.nova, "f", NULL, &o, NULL, &error));
+	o.key = "\xff";
+	ck_fails_with(NOVA_EINVAL, "key:", nova_job_submit(p.nova, "f", NULL, &o, NULL, &error));
+	o = (nova_job_opts){ sizeof(o), .lease_ms = 999 };
+	ck_fails_with(
+		NOVA_EINVAL, "lease_ms", nova_job_submit(p.nova, "f", NULL, &o, NULL, &error));
+	o = (nova_job_opts){ sizeof(o), .attempts = 101 };
+	ck_fails_with(
+		NOVA_EINVAL, "attempts", nova_job_submit(p.nova, "f", NULL, &o, NULL, &error));
+	ck_fails_with(NOVA_EINVAL, "id:", nova_job_get(p.nova, "x", &job, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "there is no job",
+		nova_job_get(p.nova, "00000000-0000-4000-8000-000000000000", &job, &error));
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(without_redis_there_are_no_jobs)
+{
+	nova_job_t *job = NULL;
+	struct platform p = platform_open(NULL);
+	ck_fails_with(NOVA_ENOTSUP, "redis.addr", nova_job_perform(p.nova, 0, NULL, &job, &error));
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_server_that_is_lost_is_an_error_and_used_again_when_it_is_back)
+{
+	nova_job_t *job = NULL;
+	struct platform p = a_host(); /* absent at the start is none */
+	platform_add(p.nova, "f", "python", greet);
+	ck_fails_with(NOVA_EIO, "is away", nova_job_submit(p.nova, "f", NULL, NULL, NULL, &error));
+	redis_start(NULL, NULL);
+	while (nova_job_submit(p.nova, "f", NULL, NULL, NULL, NULL) == NOVA_EIO)
+		usleep(10000);
+	redis_stop();
+	ck_fails_with(NOVA_EIO, "is away", nova_job_perform(p.nova, 0, NULL, &job, &error));
+	redis_start(NULL, NULL); /* it has forgotten everything */
+	while (nova_job_perform(p.nova, 0, NULL, &job, NULL) == NOVA_EIO)
+		usleep(10000);
+	ck_assert_ptr_null(job);
+	job = submit(p.nova, "f", NULL);
+	ck_assert_int_eq(performs(p.nova, nova_job_id(job)), NOVA_JOB_DONE);
+	nova_job_free(job);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_job_whose_server_is_back_in_time_is_finished)
+{
+	redis_start("--appendonly", "yes");
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	nova_job_t *job = submit(p.nova, "f", NULL), *taken = take(&p);
+	free(taken->output);
+	taken->output = strdup("1");
+	sleep(1); /* its file is written every second */
+	redis_stop();
+	redis_start("--appendonly", "yes");
+	ck_ok(jobs_finish(p.nova->jobs, taken, JOB_DONE, &error));
+	ck_assert_int_eq(taken->state, NOVA_JOB_DONE);
+	nova_job_free(job);
+	nova_job_free(taken);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_server_that_takes_no_writes_is_named)
+{
+	redis_start("--replicaof", "127.0.0.1 1");
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	ck_fails_with(NOVA_EIO, "READONLY", nova_job_submit(p.nova, "f", NULL, NULL, NULL, &error));
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(what_answers_nonsense_gives_no_job)
+{
+	static const char *const answers[] = { NULL, "HTTP/1.1 400 Bad Request\r\n\r\n",
+		"*2\r\n:1\r\n", "+PONG\r\n+PONG\r\n", "$-5\r\n", "*-1\r\n", ":1\r\n", "-\r\n",
+		"+PONG\r\n", "*0\r\n", "*2\r\n$1\r\nx\r\n*0\r\n",
+		"*1\r\n*2\r\n$1\r\nx\r\n*1\r\n*0\r\n",
+		"*2\r\n$1\r\nx\r\n*2\r\n$2\r\nid\r\n$36\r\n00000000-0000-4000-8000-"
+		"000000000000\r\n",
+		"-LOADING\r\n", "$5\r\nother\r\n", "$4\r\nfull\r\n" };
+	struct redis_fake fake;
+	nova_job_t *job = NULL;
+	redis_fake_start(&fake, answers[_i]);
+	struct jobs *jobs = NULL;
+	nova_config_t *config = vmtest_config(redis_directory);
+	static const struct logger silent = { 0 };
+	ck_ok(nova_config_set(config, "redis.addr", redis_address, &error));
+	ck_ok(nova_config_set(config, "redis.timeout", "50ms", &error));
+	ck_ok(jobs_open(config, &silent, &jobs, &error));
+	struct nova_job wanted = {
+		.function = (char[]){ "f" }, .payload = (char[]){ "{}" }, .key = (char[]){ "" }
+	};
+	memset(wanted.id, '0', JOB_ID - 1);
+	ck_assert_int_lt(jobs_submit(jobs, &wanted, NULL), 0);
+	ck_assert_int_lt(jobs_get(jobs, wanted.id, &job, NULL), 0);
+	ck_assert_ptr_null(job);
+	jobs_take(jobs, deadline_in_ms(100), NULL, &job, NULL); /* it may say that there is none */
+	ck_assert_ptr_null(job);
+	jobs_close(jobs);
+	nova_config_free(config);
+	redis_fake_stop(&fake);
+}
+END_TEST
+#define ANSWERS 16
+
+/* --- the log of calls --- */
+
+START_TEST(calls_are_copied_to_a_stream_of_their_function)
+{
+	nova_function_t *f = NULL;
+	nova_result_t *result = NULL;
+	char *data = NULL;
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(
+		p.nova, "f", "python", "print('n\xc3\xb6')\ndef handler(event):\n    return 1\n");
+	ck_ok(nova_function_get(p.nova, "f", &f, &error));
+	for (int i = 0; i < 3; i++) {
+		ck_ok(nova_invoke(p.nova, "f", NULL, NULL, &result, &error));
+		nova_result_free(STEAL(result));
+	}
+	const nova_invocation **calls = NULL; /* who reads has them written before */
+	size_t count = 0;
+	ck_ok(nova_invocation_list(p.nova, NULL, &calls, &count, &error));
+	AUTO_FREE char *key = str_format("nova:logs:%s", nova_function_id(f));
+	ck_assert_int_eq(number(&p, "XLEN", key), 3);
+	ck_assert_int_gt(number(&p, "TTL", key), 86000);
+	ck_assert_int_le(number(&p, "TTL", key), 86400);
+	const char *const last[] = { "EVAL",
+		"return redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][2][2]", "1",
+		key };
+	ask_server(&p, last, ARRAY_LEN(last), take_text, &data);
+	AUTO_FREE char *id = str_format("{\"id\":\"%s\",", calls[0]->request_id);
+	ck_assert_msg(str_starts(data, id), "%s", data);
+	ck_assert(strstr(data, "\"function_name\":\"f\"") && strstr(data, "\"success\":true"));
+	free(data);
+	nova_invocation_list_free(calls, count);
+	nova_function_free(f);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(calls_are_logged_whether_the_server_is_there_or_not)
+{
+	nova_result_t *result = NULL;
+	const nova_invocation **calls = NULL;
+	nova_function_t *f = NULL;
+	size_t count = 0;
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	ck_ok(nova_function_get(p.nova, "f", &f, &error));
+	AUTO_FREE char *key = str_format("nova:logs:%s", nova_function_id(f));
+	redis_stop();
+	ck_ok(nova_invoke(p.nova, "f", NULL, NULL, &result, &error));
+	nova_result_free(STEAL(result));
+	ck_ok(nova_invocation_list(p.nova, NULL, &calls, &count, &error));
+	ck_assert_uint_eq(count, 1);
+	nova_invocation_list_free(calls, count);
+	redis_start(NULL, NULL);
+	do { /* those from then on */
+		ck_ok(nova_invoke(p.nova, "f", NULL, NULL, &result, &error));
+		nova_result_free(STEAL(result));
+		ck_ok(nova_invocation_list(p.nova, NULL, &calls, &count, &error));
+		nova_invocation_list_free(calls, count);
+	} while (!number(&p, "EXISTS", key));
+	nova_function_free(f);
+	platform_close(&p);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("job");
+	TCase *tc = tcase_create("job");
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, redis_set_up, redis_tear_down);
+	tcase_add_test(tc, a_job_is_performed_by_another_host_which_leaves_its_answer);
+	tcase_add_test(tc, two_submits_with_one_key_are_one_job);
+	tcase_add_test(tc, what_fails_is_tried_again_and_then_dead);
+	tcase_add_test(tc, what_can_only_fail_again_is_dead_at_once);
+	tcase_add_test(tc, a_job_whose_worker_is_lost_goes_to_the_next);
+	tcase_add_test(tc, a_job_that_all_its_workers_die_of_is_dead);
+	tcase_add_test(tc, who_waits_is_given_what_comes);
+	tcase_add_test(tc, waiting_can_be_ended_and_a_call_that_is_ended_waits_again);
+	tcase_add_test(tc, threads_perform_each_job_once);
+	tcase_add_test(tc, what_is_no_job_is_refused);
+	tcase_add_test(tc, without_redis_there_are_no_jobs);
+	tcase_add_test(tc, a_server_that_is_lost_is_an_error_and_used_again_when_it_is_back);
+	tcase_add_test(tc, a_job_whose_server_is_back_in_time_is_finished);
+	tcase_add_test(tc, a_server_that_takes_no_writes_is_named);
+	tcase_add_loop_test(tc, what_answers_nonsense_gives_no_job, 0, ANSWERS);
+	tcase_add_test(tc, calls_are_copied_to_a_stream_of_their_function);
+	tcase_add_test(tc, calls_are_logged_whether_the_server_is_there_or_not);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+int main(int argc, char **argv)
+{
+	return vmtest_main(argc, argv, make_suite);
+}
