@@ -65,6 +65,10 @@ typedef struct nova_invocation {
 	uint32_t cut;     /**< 1: it wrote more to stdout or stderr than there is here */
 } nova_invocation;
 
+/** A page ends, before its limit, behind the record with which what its calls have printed has so
+ * many bytes: then there may be more. Since 0.1. */
+#define NOVA_INVOCATION_PAGE_BYTES (16u << 20)
+
 /** The order of a list. Since 0.1. */
 enum nova_invocation_order {
 	NOVA_INVOCATION_NEWEST = 0, /**< those that were written last come first */
@@ -84,7 +88,9 @@ typedef struct nova_invocation_list_opts {
 	int code;         /**< that returned this one of #nova_code; 0: any */
 	uint32_t errors;  /**< 1: only those that failed */
 	uint32_t order;   /**< one of #nova_invocation_order */
-	uint32_t limit;   /**< as many at most, up to 1000; 0: 100 */
+	/** as many at most, up to 1000, and fewer if these are large
+	 * (#NOVA_INVOCATION_PAGE_BYTES); 0: 100 */
+	uint32_t limit;
 	/** if there are none yet, wait so long for one to be written, up to a day */
 	uint32_t wait_ms;
 	const nova_interrupt_t *interrupt; /**< ends the waiting; may be NULL */

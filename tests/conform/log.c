@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <nova/invocation.h>
+
 #include "conform/database.h"
 #include "store/store.h"
 
@@ -225,6 +227,42 @@ START_TEST(pages_show_each_of_many_records_once)
 	ck_assert_uint_eq(count_of(FILTER(.function = "none"), NULL), 0);
 	printf("# of %zu the last ones, and none: %llu us\n", total,
 		(unsigned long long)(clock_ns() - begin) / 1000);
+	close_log();
+}
+END_TEST
+
+#define LARGE (1u << 20)
+
+START_TEST(a_page_of_large_records_ends_before_its_limit)
+{
+	char *output = malloc(LARGE);
+	const size_t most = NOVA_INVOCATION_PAGE_BYTES / LARGE;
+	memset(output, 'x', LARGE);
+	struct call_record large = sample("f", 1);
+	large.out = output;
+	large.out_len = LARGE;
+	open_log(_i);
+	for (size_t i = 0; i < most + 4; i++)
+		ck_ok(append_one(store, &large));
+	for (int oldest = 0; oldest < 2; oldest++) {
+		struct call_record *found;
+		size_t count;
+		list(FILTER(.oldest_first = oldest), &found, &count);
+		ck_assert_uint_eq(count, most);
+		uint64_t last = found[count - 1].number;
+		call_record_list_free(found, count);
+		const struct call_filter rest = { .most = 1000,
+			.oldest_first = oldest,
+			.above = oldest ? last : 0,
+			.below = oldest ? 0 : last };
+		ck_assert_uint_eq(count_of(&rest, NULL), 4);
+	}
+	large.err = output; /* one alone is never too large */
+	large.err_len = LARGE;
+	ck_ok(append_one(store, &large));
+	const struct call_filter one = { .most = 1 };
+	ck_assert_uint_eq(count_of(&one, NULL), 1);
+	free(output);
 	close_log();
 }
 END_TEST
@@ -612,6 +650,7 @@ static Suite *log_suite(void)
 	tcase_add_loop_test(tc, a_record_comes_back_as_it_was_written, 0, count);
 	tcase_add_loop_test(tc, a_list_has_what_fits_all_that_is_asked, 0, count);
 	tcase_add_loop_test(tc, pages_show_each_of_many_records_once, 0, count);
+	tcase_add_loop_test(tc, a_page_of_large_records_ends_before_its_limit, 0, count);
 	tcase_add_loop_test(tc, calls_are_counted_by_function_with_their_percentiles, 0, count);
 	tcase_add_loop_test(tc, what_is_too_old_goes_in_portions_and_nothing_else, 0, count);
 	tcase_add_loop_test(tc, what_is_too_much_goes_the_oldest_first_and_all_may_go, 0, count);

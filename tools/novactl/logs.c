@@ -135,6 +135,15 @@ static void show(const nova_invocation *r)
 
 /* --- lists --- */
 
+/* It has ended before its limit, as it is large. */
+static bool is_full(const nova_invocation *const *page, size_t count)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < count; i++)
+		bytes += page[i]->out_len + page[i]->err_len;
+	return bytes >= NOVA_INVOCATION_PAGE_BYTES;
+}
+
 /* The newest come first, and are shown last. */
 static int show_page(const nova_invocation *const *page, size_t count)
 {
@@ -239,6 +248,9 @@ static int logs_run(char **args, int count)
 		status = show_page(found, found_count);
 	if (!found_count && !given.follow)
 		note("There is no record of such a call.");
+	else if (found_count < o.limit && !given.follow && is_full(found, found_count))
+		note("There may be earlier ones: --before %llu.",
+			(unsigned long long)found[found_count - 1]->number);
 	o.cursor = found_count ? found[0]->number : 0;
 	nova_invocation_list_free(found, found_count);
 	output_flush();

@@ -77,19 +77,23 @@ static bool is_shown(const struct job *job, const nova_invocation *r)
 	return *r->function || !job_key(job);
 }
 
-/* A page of the library's, of which some records may not be shown. */
+/* A page of the library's, of which some records may not be shown. *ret_more: behind it there may
+ * be more; *ret_bytes: what it has printed. */
 static int add_records(struct job *job, nova_invocation_list_opts *opts, json_t *list,
-	size_t *ret_count, nova_error_t **error)
+	bool *ret_more, size_t *ret_bytes, nova_error_t **error)
 {
 	const nova_invocation **found = NULL;
-	*ret_count = 0;
-	int code = nova_invocation_list(job_nova(job), opts, &found, ret_count, error);
-	for (size_t i = 0; i < *ret_count; i++) {
+	size_t count = 0;
+	int code = nova_invocation_list(job_nova(job), opts, &found, &count, error);
+	*ret_bytes = 0;
+	for (size_t i = 0; i < count; i++) {
 		if (is_shown(job, found[i]))
 			json_array_append_new(list, record_json(found[i]));
+		*ret_bytes += found[i]->out_len + found[i]->err_len;
 		opts->cursor = found[i]->number;
 	}
-	nova_invocation_list_free(found, *ret_count);
+	nova_invocation_list_free(found, count);
+	*ret_more = count == opts->limit || *ret_bytes >= NOVA_INVOCATION_PAGE_BYTES;
 	return code;
 }
 
@@ -119,7 +123,7 @@ static void list(struct job *job)
 	nova_error_t *error = NULL;
 	nova_invocation_list_opts opts = NOVA_INVOCATION_LIST_OPTS_INIT;
 	uint64_t limit = query_number(job, "limit");
-	size_t most = limit ? limit : PAGE, count = 0;
+	size_t most = limit ? limit : PAGE, bytes = 0;
 	int code = 0;
 	bool more = true;
 	take_query(job, &opts);
@@ -128,10 +132,10 @@ static void list(struct job *job)
 		return;
 	}
 	json_t *records = need(json_array());
-	while (code == 0 && more && json_array_size(records) < most) {
+	while (code == 0 && more && json_array_size(records) < most &&
+		bytes < NOVA_INVOCATION_PAGE_BYTES) {
 		opts.limit = (uint32_t)(most - json_array_size(records));
-		code = add_records(job, &opts, records, &count, &error);
-		more = count == opts.limit;
+		code = add_records(job, &opts, records, &more, &bytes, &error);
 		opts.wait_ms = 0;
 	}
 	json_t *page = need(json_pack(

@@ -415,7 +415,8 @@ class Nova:
                     interrupt: Optional[Interrupt] = None) -> "List[Invocation]":
         """What calls have left behind, the newest first; "" is code that was run by run().
 
-        The next page is asked for with `cursor`, the `number` of the last one of this page. To
+        The next page is asked for with `cursor`, the `number` of the last one of this page, which
+        ends before `limit` where its output has 16 MiB. To
         follow what comes, ask with `oldest_first`, the newest number and `wait`, in seconds.
         """
         options = list_options(function, request_id, since, until, version=version, code=code,

@@ -31,13 +31,18 @@
 #define CALL_COLUMNS                                                                               \
 	"request_id, function, id, version, started_us, duration_us, cold, code, runtime, "        \
 	"instance, path, input_size, output_size, memory_peak, lost, cut, error, out, err"
-/* The first one that began then or later is not found by looking at all. */
+/* The first one that began then or later is not found by looking at all. Those that go beyond what
+ * a page may have (NOVA_INVOCATION_PAGE_BYTES) are not read. */
 #define CALLS(column, order)                                                                       \
-	("SELECT number, " CALL_COLUMNS " FROM calls WHERE number > $1 AND number < $2 AND "       \
+	("SELECT number, " CALL_COLUMNS                                                            \
+	 " FROM (SELECT place, sum(size) OVER (ORDER BY place " order                              \
+	 ") - size AS so_far FROM (SELECT number AS place, length(out) + length(err) AS "          \
+	 "size FROM calls WHERE number > $1 AND number < $2 AND "                                  \
 	 "started_us >= $3 AND started_us < $4 AND code BETWEEN $5 AND $6 AND ($7 = 0 OR "         \
 	 "version = $7)" column " AND number >= CASE WHEN $3 = 0 THEN 0 ELSE (SELECT "             \
 	 "COALESCE(min(number), $2) FROM calls WHERE started_us >= $3) END ORDER BY number " order \
-	 " LIMIT $8")
+	 " LIMIT $8) AS found) AS page CROSS JOIN calls WHERE number = place AND so_far < "        \
+	 "16777216 ORDER BY number " order)
 #define OF_REQUEST " AND request_id = $9 AND ($10 = 0 OR function = $11)"
 /* The time of the n-th per cent of the calls, the fastest first. */
 #define PERCENTILE(n) "min(CASE WHEN place * 100 >= count * " n " THEN duration_us END)"
