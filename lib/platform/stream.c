@@ -14,7 +14,6 @@
 #define STREAM   "nova:logs:" /* and the id of the function */
 #define ENTRIES  "10000"      /* about so many */
 #define EXPIRE_S "86400"
-#define PART     64u /* entries that are sent before their answers are read */
 #define MOST     (16u << 20)
 
 struct log_stream {
@@ -125,31 +124,29 @@ static int put_record(struct buf *b, const struct call_record *r)
 
 /* --- sending --- */
 
-struct part {
+struct batch {
 	size_t left; /* answers */
 	bool done;
 };
 
 static void on_answer(void *userdata, const redisReply *reply)
 {
-	struct part *part = userdata;
+	struct batch *batch = userdata;
 	(void)reply;
-	part->done = --part->left == 0;
+	batch->done = --batch->left == 0;
 }
 
-static bool send_words(
-	struct log_stream *s, const char *const *words, size_t count, struct part *part)
+static bool put_words(
+	struct log_stream *s, const char *const *words, size_t count, struct batch *batch)
 {
-	part->left++;
-	part->done = false;
-	if (redis_send(s->redis, words, count, on_answer, part))
-		return true;
-	part->done = --part->left == 0;
-	return false;
+	bool done = redis_put(s->redis, words, count, on_answer, batch);
+	batch->left += done;
+	return done;
 }
 
-/* False: there is no connection, or no memory. */
-static bool send_record(struct log_stream *s, const struct call_record *r, struct part *part)
+/* `last`: the next one is of another function. False: there is no connection, or no memory. */
+static bool put_entry(
+	struct log_stream *s, const struct call_record *r, bool last, struct batch *batch)
 {
 	AUTO_BUF struct buf data = BUF_INIT(MOST / 4);
 	AUTO_FREE char *key = str_format(STREAM "%s", r->id);
@@ -158,19 +155,19 @@ static bool send_record(struct log_stream *s, const struct call_record *r, struc
 	AUTO_FREE char *text = buf_steal_str(&data);
 	const char *const add[] = { "XADD", key, "MAXLEN", "~", ENTRIES, "*", "data", text };
 	const char *const expire[] = { "EXPIRE", key, EXPIRE_S };
-	return text && send_words(s, add, ARRAY_LEN(add), part) &&
-	       send_words(s, expire, ARRAY_LEN(expire), part);
+	return text && put_words(s, add, ARRAY_LEN(add), batch) &&
+	       (!last || put_words(s, expire, ARRAY_LEN(expire), batch));
 }
 
 void log_stream_write(
 	struct log_stream *stream, const struct call_record *const *records, size_t count)
 {
+	struct batch batch = { 0, false };
 	bool there = stream && redis_ready(stream->redis);
-	for (size_t at = 0; there && at < count; at += PART) {
-		struct part part = { 0, true };
-		for (size_t i = at; there && i < count && i < at + PART; i++)
-			there = !*records[i]->id || send_record(stream, records[i], &part);
-		if (!part.done)
-			there = redis_await(stream->redis, &part.done) && there;
+	for (size_t i = 0; there && i < count; i++) {
+		bool last = i + 1 == count || strcmp(records[i]->id, records[i + 1]->id) != 0;
+		there = !*records[i]->id || put_entry(stream, records[i], last, &batch);
 	}
+	if (batch.left)
+		redis_await(stream->redis, &batch.done);
 }

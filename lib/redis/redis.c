@@ -308,6 +308,12 @@ bool redis_send(struct redis *r, const char *const *words, size_t count, redis_a
 	return true;
 }
 
+bool redis_put(struct redis *r, const char *const *words, size_t count, redis_answered_fn answered,
+	void *userdata)
+{
+	return r->state == READY && put(r, words, count, answered, userdata);
+}
+
 bool redis_await(struct redis *r, const bool *done)
 {
 	uint64_t deadline = deadline_in_ms(r->patience_ms);

@@ -57,6 +57,9 @@ typedef void (*redis_answered_fn)(void *userdata, const struct redisReply *reply
 /* Sends a command, and has `answered` called by a later step. False: there is no connection. */
 bool redis_send(struct redis *redis, const char *const *words, size_t count,
 	redis_answered_fn answered, void *userdata);
+/* The same, but it is sent with the next step, as are others. */
+bool redis_put(struct redis *redis, const char *const *words, size_t count,
+	redis_answered_fn answered, void *userdata);
 /* Does what can be done without waiting. */
 void redis_step(struct redis *redis);
 /* Steps until *done, or as long as the setting says at most: false; the connection is given up

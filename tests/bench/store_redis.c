@@ -124,12 +124,10 @@ static bool raw_append(redisContext *raw, const char *key, const char *data)
 	const char *const add[] = { "XADD", key, "MAXLEN", "~", "10000", "*", "data", data };
 	const char *const expire[] = { "EXPIRE", key, "86400" };
 	bool good = true;
-	for (int i = 0; i < BATCH; i++) {
+	for (int i = 0; i < BATCH; i++)
 		redisAppendCommandArgv(raw, ARRAY_LEN(add), (const char **)(uintptr_t)add, NULL);
-		redisAppendCommandArgv(
-			raw, ARRAY_LEN(expire), (const char **)(uintptr_t)expire, NULL);
-	}
-	for (int i = 0; good && i < 2 * BATCH; i++) {
+	redisAppendCommandArgv(raw, ARRAY_LEN(expire), (const char **)(uintptr_t)expire, NULL);
+	for (int i = 0; good && i < BATCH + 1; i++) {
 		void *reply = NULL;
 		good = redisGetReply(raw, &reply) == REDIS_OK;
 		freeReplyObject(reply);
