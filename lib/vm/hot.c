@@ -209,12 +209,21 @@ static bool concerns_caller(int code)
 	return code == NOVA_ECANCELED || code == NOVA_ENOMEM;
 }
 
+/* A child that ends with its parent has not failed: their keeper is dead, or somebody has killed
+ * them. */
+static bool is_to_blame(nova_vm_t *vm, int code)
+{
+	if (code != NOVA_ELOST)
+		return code == NOVA_EENGINE || code == NOVA_EAGENT;
+	return !vm_is_lost(vm->parent ? vm->parent : vm);
+}
+
 /* 0, and why. */
-static int usual_way(const nova_vm_t *vm, int code, const nova_error_t *failure, char *why)
+static int usual_way(nova_vm_t *vm, int code, const nova_error_t *failure, char *why)
 {
 	const char *text = nova_error_message(failure);
 	snprintf(why, VM_PATH_WHY, "%s", text);
-	if (code == NOVA_EENGINE || code == NOVA_EAGENT || code == NOVA_ELOST)
+	if (is_to_blame(vm, code))
 		vm->ops->fork_strike(env_of(vm), text);
 	log_info(host_log(vm->host), "vm", "%s is not forked as a process: %s", vm->id, text);
 	return 0;
@@ -247,7 +256,7 @@ static int fork_alone(nova_vm_t *vm, const struct hot_fork *how, const struct st
 }
 
 /* 1, or as usual_way(). */
-static int outcome(const nova_vm_t *vm, int code, nova_error_t **failure, char why[VM_PATH_WHY],
+static int outcome(nova_vm_t *vm, int code, nova_error_t **failure, char why[VM_PATH_WHY],
 	nova_error_t **error)
 {
 	if (code == 0)

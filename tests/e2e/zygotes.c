@@ -281,6 +281,42 @@ START_TEST(a_zygote_that_was_killed_costs_no_call_and_is_replaced)
 }
 END_TEST
 
+static pid_t parent_of(pid_t pid)
+{
+	int parent = 0;
+	AUTO_FREE char *path = str_format("/proc/%d/stat", (int)pid);
+	AUTO_BUF struct buf text = BUF_INIT(4096);
+	ck_assert_int_eq(fs_read_file(path, &text), 0);
+	AUTO_FREE char *line = buf_steal_str(&text);
+	ck_assert_int_eq(sscanf(strrchr(line, ')'), ") %*c %d", &parent), 1);
+	return parent;
+}
+
+/* A parked clone ends with its keeper, as does whatever is being born. */
+START_TEST(keepers_that_were_killed_are_no_reason_against_forks)
+{
+	struct platform p = platform_open("pool.hot", "auto", "pool.hot_patience", HOT_PATIENCE,
+		"pool.standby", "1", "pool.max_vms", "32", NULL);
+	platform_add(p.nova, "f", "python", "def handler(event):\n    return 1\n");
+	for (int i = 0; i < 3; i++) {
+		make_zygote(&p, "f");
+		tick_until_parked(&p, 1);
+		pid_t keeper = parent_of(zygote_of(&p));
+		int end = vmtest_pidfd(keeper);
+		ck_assert_int_eq(kill(keeper, SIGKILL), 0);
+		vmtest_await_end(end);
+		nova_result_t *r = call_fresh(&p, "f");
+		ck_assert_str_eq(nova_result_output(r, NULL), "1");
+		nova_result_free(r);
+		while (nova_pool_tick(p.pool), zygote_of(&p))
+			sys_poll(NULL, 0, 5);
+	}
+	make_zygote(&p, "f");
+	json_decref(calls_in(&p, "f", "parked"));
+	platform_close(&p);
+}
+END_TEST
+
 START_TEST(another_version_of_a_function_never_comes_from_the_zygote_of_the_former)
 {
 	struct platform p = open_hot("auto");
@@ -619,6 +655,7 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, functions_with_hooks_and_those_that_draw_are_whole_in_each_child);
 	tcase_add_test(tc, a_call_is_answered_by_a_clone_that_was_forked_ahead);
 	tcase_add_test(tc, a_zygote_that_was_killed_costs_no_call_and_is_replaced);
+	tcase_add_test(tc, keepers_that_were_killed_are_no_reason_against_forks);
 	tcase_add_test(tc, another_version_of_a_function_never_comes_from_the_zygote_of_the_former);
 	tcase_add_test(tc, with_a_limit_of_one_the_function_called_later_has_the_zygote);
 	tcase_add_loop_test(tc, what_a_runtimes_zygote_has_rehearsed_leaves_nothing_in_its_children,

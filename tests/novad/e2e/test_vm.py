@@ -49,6 +49,10 @@ class RealVM(WebSocketCase):
         self.assertEqual((first["stdout"], first["error"]), ("one\n", None), first)
         taken = self.gets(200, "POST", f"{API}/snapshots", {"instance_id": first["executionId"]})
         self.assertEqual(taken["snapshot_id"], first["snapshot_id"])
+        # another, which may be of another key, sees nothing of it
+        other = self.curl("/execute", {"code": "print('x' in globals())", "mode": "checkpointed",
+                                       **run})
+        self.assertEqual(other["stdout"], "False\n")
         for number in (2, 3):  # neither sees what the other has changed
             branch = self.curl("/execute", {"code": f"x.append({number})\nprint(x)", **run,
                                             "mode": "branched",
@@ -62,7 +66,7 @@ class RealVM(WebSocketCase):
         self.assertEqual(done["stdout"], "[1, 4]\n")
         modes = self.gets(200, "GET", f"{API}/usage")["usage"]
         self.assertEqual({u["mode"]: u["calls"] for u in modes if u["calls"]},
-                         {"checkpointed": 1, "branched": 2, "persistent": 2})
+                         {"checkpointed": 2, "branched": 2, "persistent": 2})
         self.stops(self.process)
 
     @unittest.skipUnless(os.environ.get("NOVA_TEST_LONG"), "five guests boot: NOVA_TEST_LONG=1")
