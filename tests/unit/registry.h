@@ -11,6 +11,7 @@
 
 static nova_error_t *error;
 static char *dir;
+static nova_config_t *config; /* for what functions keep, which goes with them */
 static struct nova nova;
 static char forgotten[256];
 
@@ -32,23 +33,30 @@ static inline int open_registry(struct nova *n)
 {
 	*n = (struct nova){ 0 };
 	AUTO_FREE char *home = path_join(dir, "home");
-	return registry_open_in(&n->registry, home, &error);
+	int code = registry_open_in(&n->registry, home, &error);
+	if (code == 0)
+		kv_init(&n->kv, n->registry.store, config);
+	return code;
 }
 
 static inline void close_registry(struct nova *n)
 {
+	kv_done(&n->kv);
 	registry_close(&n->registry);
 }
 
 static inline void set_up(void)
 {
 	dir = test_dir();
+	AUTO_FREE char *home = path_join(dir, "home");
+	config = settings_of(home);
 	ck_ok(open_registry(&nova));
 }
 
 static inline void tear_down(void)
 {
 	close_registry(&nova);
+	nova_config_free(config);
 	nova_error_free(error);
 	test_dir_remove(dir);
 }
