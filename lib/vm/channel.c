@@ -11,7 +11,8 @@
 #include "vm/channel.h"
 
 /* a long output, once it begins to come, has so long at least, ms */
-#define OUTPUT_TIME 30000u
+#define OUTPUT_TIME   30000u
+#define STORE_TIME_NS 30000000000u /* of one call, for all that it asks */
 
 /* --- what a call sends while it is under way --- */
 
@@ -73,13 +74,20 @@ static int send_flow(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 	return code;
 }
 
-/* What the function has asked for. The frame goes, or the call fails. */
+/* What the function has asked for. The frame goes, or the call fails; that of a call that was
+ * cancelled is dropped, as the cancel comes next. */
 static int send_reply(nova_vm_t *vm, struct vm_call *call, nova_error_t **error)
 {
 	AUTO_FREE void *frame = STEAL(call->reply);
-	int code = channel_begin_frame(vm, call, call->deadline, error);
-	if (code < 0)
+	AUTO_ERROR nova_error_t *failure = NULL;
+	int code = channel_begin_frame(vm, call, call->deadline, &failure);
+	if (code == NOVA_ECANCELED && !vm->lost)
+		return 0;
+	if (code < 0) {
+		if (error)
+			*error = STEAL(failure);
 		return code;
+	}
 	code = channel_write(vm, call, frame, call->reply_len, call->deadline, error);
 	channel_end_frame(vm);
 	return code;
@@ -175,6 +183,17 @@ static void give_time(struct vm_call *call)
 		call->deadline = end;
 }
 
+/* Nor does a function whose store is slow; but questions without end do not put the deadline off
+ * for ever. */
+static void give_store_time(struct vm_call *call, uint64_t ns)
+{
+	uint64_t left = STORE_TIME_NS - call->store_ns;
+	ns = ns < left ? ns : left;
+	call->store_ns += ns;
+	if (call->deadline != NEVER)
+		call->deadline += ns;
+}
+
 static int take_frame(
 	nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
@@ -190,6 +209,8 @@ static int take_frame(
 	 */
 	if (call->request->flow && call->deadline != NEVER)
 		call->deadline += clock_ns() - since;
+	if (call->reply)
+		give_store_time(call, clock_ns() - since);
 	if (!begun && call->output.size)
 		give_time(call);
 	if (code < 0 && code != NOVA_ENOMEM) {
@@ -214,11 +235,15 @@ static int give_up(const nova_vm_t *vm, nova_error_t **error)
 static int go_on(
 	nova_vm_t *vm, struct vm_call *call, struct vm_answer *answer, nova_error_t **error)
 {
-	if (!list_empty(&call->frames) && (call->answered || !deadline_passed(call->deadline)))
+	bool cancel = vm_call_canceled(call) && !call->cancel_sent;
+	/* whoever asks without end is cancelled all the same */
+	bool waits = cancel && call->request->on_kv && !call->answered && !vm->lost;
+	if (!list_empty(&call->frames) && !waits &&
+		(call->answered || !deadline_passed(call->deadline)))
 		return take_frame(vm, call, answer, error);
 	if (vm->lost)
 		return channel_lost(vm, error);
-	if (vm_call_canceled(call) && !call->cancel_sent)
+	if (cancel)
 		return call->request->can_cancel ? send_cancel(vm, call, error) :
 						   give_up(vm, error);
 	if (deadline_passed(call->deadline))

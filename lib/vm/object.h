@@ -38,6 +38,7 @@ struct vm_call {
 	bool cancel_sent;
 	void *reply; /* a frame that is to be sent; NULL: none */
 	size_t reply_len;
+	uint64_t store_ns; /* that its questions have taken */
 };
 
 struct vm_turns {

@@ -593,6 +593,36 @@ START_TEST(who_asks_without_end_is_ended_by_the_deadline)
 }
 END_TEST
 
+static int cancel_and_reply(void *userdata, char *ask, size_t len, struct buf *reply)
+{
+	(void)ask, (void)len;
+	nova_interrupt_trigger(userdata);
+	return buf_append_str(reply, "{}");
+}
+
+/* Else it would go on in a VM that the next call is given. */
+START_TEST(who_asks_while_its_call_is_cancelled_is_told_of_that_and_ended)
+{
+	struct setting s = set_up_liar();
+	AUTO_FREE char *disk = code_disk(
+		&s, "script", "exec* {\"type\":80,\"payload\":{" OWN "\"number\":1,\"ask\":{}}}");
+	nova_interrupt_t *interrupt;
+	nova_result_t *result = NULL;
+	nova_vm_t *vm;
+	ck_ok(nova_interrupt_new(&interrupt, &error));
+	const struct stop stop = { interrupt, NULL };
+	AUTO_EXEC struct vm_exec exec = { .on_kv = cancel_and_reply, .kv_userdata = interrupt };
+	ck_ok(begin(&s, disk, &vm, &error));
+	ck_ok(vm_exec_prepare(&exec, "{}", 2, 60000, NULL, &error));
+	ck_fails_with(NOVA_ECANCELED, "the microVM was ended",
+		vm_exec(vm, &exec, &stop, &result, &error));
+	ck_assert_int_eq(nova_vm_state(vm), NOVA_VM_DEAD);
+	nova_vm_free(vm);
+	nova_interrupt_free(interrupt);
+	tear_down(&s);
+}
+END_TEST
+
 static Suite *hostile_suite(void)
 {
 	Suite *suite = suite_create("hostile");
@@ -609,6 +639,7 @@ static Suite *hostile_suite(void)
 	tcase_add_test(tc, credit_for_what_was_not_sent_is_refused);
 	tcase_add_test(tc, what_is_asked_for_counts_for_its_own_call_and_has_bounds);
 	tcase_add_test(tc, who_asks_without_end_is_ended_by_the_deadline);
+	tcase_add_test(tc, who_asks_while_its_call_is_cancelled_is_told_of_that_and_ended);
 	tcase_add_loop_test(tc, a_ping_is_answered_by_saying_so, 0, 3);
 	tcase_add_loop_test(tc, a_listing_of_wrong_things_is_refused, 0, 4);
 	tcase_add_test(tc, eight_answers_of_many_small_values_do_not_fill_the_memory_of_the_host);

@@ -316,6 +316,20 @@ class Tokens(PlatformCase):
         self.assertTrue(caught.exception.ran)
         self.assertEqual(stop._inner, set())
 
+    def test_a_call_that_asks_for_what_it_keeps_without_end_is_ended_in_its_guest(self):
+        self.nova.register("asks", runtime="python", code=b"""
+import nova, sys
+
+def handler(event):
+    print("x", file=sys.stderr, flush=True)
+    while True:
+        nova.kv.get("k")
+""")
+        stop = nova.Interrupt()
+        with self.assertRaises(nova.Canceled) as caught:
+            self.nova.invoke("asks", interrupt=stop, on_output=lambda stream, data: stop.trigger())
+        self.assertTrue(caught.exception.ran)
+
     def test_a_submitted_call_keeps_its_token_until_it_is_finished(self):
         call = self.nova.submit("waits", interrupt=nova.Interrupt(), on_output=self.heard)
         self.assertTrue(self.begun.wait(20))
