@@ -244,7 +244,9 @@ START_TEST(a_function_has_no_more_keys_and_bytes_than_it_may)
 	ck_fails_with(NOVA_ELIMIT, "kv.max_keys", put_as(A, "3", "", any, &two, NULL));
 	ck_ok(put_as(B, "1", "1234567890", any, &two, NULL));
 	ck_ok(delete (A, "1", 0));
+	ck_ok(put_until("4", "12345", NOW + SECOND, NOW)); /* that is long ago */
 	ck_ok(put_as(A, "3", "12345", any, &two, NULL));
+	ck_fails_with(NOVA_ELIMIT, "has 2 keys", put_as(A, "5", "", any, &two, NULL));
 	close_kv();
 }
 END_TEST

@@ -230,11 +230,15 @@ static const char *const texts[SQL_STATEMENTS] = {
 			   "version = $4) AND " KV_LIVES("$3")),
 	[SQL_KV_LIST] = ("SELECT key, version, expires_us, size FROM kv_entries " KV_PAGE(
 		"key") "AND " KV_LIVES("$5") " ORDER BY key LIMIT $4"),
+	/* What has expired takes its room until it is swept. */
 	[SQL_KV_TOTALS] = ("SELECT (SELECT count(*) FROM kv_entries WHERE function = $1 AND key <> "
-			   "$2 AND " KV_LIVES("$3") "), " KV_BYTES "AND key <> $2 AND " KV_LIVES(
-				   "$3") ") + " FILE_BYTES ")"),
-	[SQL_KV_SWEEP] = ("DELETE FROM kv_entries WHERE (function, key) IN (SELECT function, key "
-			  "FROM kv_entries WHERE expires_us > 0 AND expires_us <= $1 LIMIT $2)"),
+			   "$2), " KV_BYTES "AND key <> $2) + " FILE_BYTES ")"),
+	/* Twice, as one of these may have been put anew since it was found. */
+	[SQL_KV_SWEEP] = ("DELETE FROM kv_entries WHERE expires_us > 0 AND expires_us <= $1 AND "
+			  "(function, key) IN (SELECT function, key FROM kv_entries WHERE "
+			  "expires_us > 0 AND expires_us <= $1 LIMIT $2)"),
+	[SQL_KV_SWEEP_OF] = ("DELETE FROM kv_entries WHERE function = $1 AND expires_us > 0 AND "
+			     "expires_us <= $2"),
 	[SQL_KV_CLEAR] = "DELETE FROM kv_entries WHERE function = $1",
 	[SQL_KV_SPACES] =
 		("SELECT DISTINCT function FROM kv_entries UNION SELECT DISTINCT function "
@@ -252,7 +256,7 @@ static const char *const texts[SQL_STATEMENTS] = {
 		"name") "ORDER BY name LIMIT $4"),
 	[SQL_FILE_TOTALS] =
 		("SELECT (SELECT count(*) FROM kv_files WHERE function = $1 AND name <> "
-		 "$2), " FILE_BYTES "AND name <> $2) + " KV_BYTES "AND " KV_LIVES("$3") ")"),
+		 "$2), " FILE_BYTES "AND name <> $2) + " KV_BYTES ")"),
 	[SQL_FILES_CLEAR] = "DELETE FROM kv_files WHERE function = $1",
 	/* Written to, so that nobody takes it away before the file is there. */
 	[SQL_FILE_CONTENT_PUT] = ("INSERT INTO kv_contents (function, hash, data) VALUES ($1, $2, "
