@@ -160,7 +160,7 @@ typedef struct nova_function_opts {
 	const char *const *preopens;
 	size_t preopens_count;
 	/** JSON of at most 64 KiB: an input that it may be called with at any time, as a rehearsal,
-	 * by the VM from which others are forked (docs/hot.md). The answer goes nowhere. It has no
+	 * by the VM from which others are forked (docs/hot.md), for 10 seconds at most. It has no
 	 * network then and no secrets, and leaves nothing behind; only where calls are made in
 	 * place is its memory, and what it has in /tmp, what the next call finds. NULL or "":
 	 * nothing */

@@ -5,7 +5,8 @@
 #include "vm/hot.h"
 #include "vm/object.h"
 
-#define REST_OF_ANSWER_MS 1000u /* once it has begun to come */
+#define REST_OF_ANSWER_MS 1000u  /* once it has begun to come */
+#define SAMPLE_MOST_MS    10000u /* which nobody pays for */
 
 const char *frozen_hot_obstacle(nova_host_t *host, const struct frozen *frozen)
 {
@@ -121,6 +122,7 @@ static int end_rehearsal(nova_vm_t *vm, const struct stop *stop, nova_error_t **
 		.id = vm->rehearsal,
 		.deadline = deadline_in_ms(REST_OF_ANSWER_MS),
 		.stop = stop,
+		.has_output = vm->sample_begun,
 	};
 	if (!*vm->rehearsal)
 		return 0;
@@ -174,7 +176,7 @@ static int take_sample(nova_vm_t *vm, const struct vm_sample *sample, nova_error
 	if (!sample || !sample->input || !vm->function.is_there)
 		return 0;
 	vm->sample = strdup(sample->input);
-	vm->sample_ms = sample->timeout_ms;
+	vm->sample_ms = sample->timeout_ms < SAMPLE_MOST_MS ? sample->timeout_ms : SAMPLE_MOST_MS;
 	return vm->sample ? 0 : nova_oom(error);
 }
 

@@ -643,6 +643,10 @@ START_TEST(a_zygote_rehearses_with_the_input_that_the_user_gives)
 	a_fork_was_asked(&p, "[\"fail\",\"left\",{}]");
 	add_that_rehearses(&p, KEEPS, "1");
 	a_fork_was_asked(&p, "[{}]");
+	add_that_rehearses(&p,
+		"def handler(event):\n    return 'x' * 2000000 if event is None else event\n",
+		"null");
+	a_fork_was_asked(&p, "{}");
 	platform_close(&p);
 }
 END_TEST
