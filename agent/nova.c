@@ -50,7 +50,8 @@ static bool take_number(struct line *line, const char *member, const char *text,
 	char *end;
 	errno = 0;
 	long long number = text ? strtoll(text, &end, 10) : -1;
-	return number >= 0 && !errno && !*end &&
+	/* 0 would be the same as not to say it: an empty variable is no condition, nor for ever */
+	return number > 0 && number <= INT64_MAX / times && !errno && !*end &&
 	       json_object_set_new(line->ask, member, json_integer(number * times)) == 0;
 }
 

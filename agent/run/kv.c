@@ -143,7 +143,7 @@ void kv_forget(struct run *run, const char *id)
 	for (size_t i = 0; i < KV_CLIENTS; i++)
 		if (run->kv.clients[i].fd >= 0 && run->kv.clients[i].state == KV_WAITS &&
 			!strcmp(run->kv.clients[i].id, id))
-			refuse(&run->kv.clients[i], "NOVA_EBUSY", "the call is over");
+			refuse(&run->kv.clients[i], "NOVA_ELOST", "the call is over");
 }
 
 /* --- questions --- */
@@ -207,13 +207,13 @@ static void take_question(struct run *run, struct kv_client *client)
 	}
 	const struct request *request = request_of(run, named);
 	if (!request)
-		refuse(client, "NOVA_EBUSY",
+		refuse(client, "NOVA_ENOTSUP",
 			"no such call is running: a function reaches what it keeps while it is "
 			"called, and not while its module is imported");
 	else if (!request->kv)
 		refuse(client, "NOVA_ENOTSUP",
-			"the host lets this call keep nothing: it is an older libnova, or the "
-			"code is no function of its store");
+			"the host lets this call keep nothing: it is a rehearsal, or code that is "
+			"run once, or the libnova there is older");
 	else
 		ask(run, client, request);
 }

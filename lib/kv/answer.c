@@ -4,6 +4,8 @@
 
 #include "kv/kv.h"
 
+#define AWAY "the host cannot reach what its functions keep"
+
 /* A question, and where its reply goes. */
 struct question {
 	struct kv *kv;
@@ -227,11 +229,21 @@ static int take_rate(const struct kv *kv, const char *space, nova_error_t **erro
 		(unsigned long long)kv->rate, (unsigned long long)(wait_us / 1000 + 1));
 }
 
+/* A store that is away is not one that lacks the key, whatever its opening says. */
+static int reach(struct kv *kv, nova_error_t **error)
+{
+	struct store *store;
+	int code = kv_store(kv, &store, NULL);
+	return code == 0 || code == NOVA_ENOMEM ? code : nova_fail(error, NOVA_EIO, "%s", AWAY);
+}
+
 static int run(struct question *q, char *ask, size_t len, nova_error_t **error)
 {
 	int code = take_rate(q->kv, q->space, error);
 	if (code == 0)
 		code = kv_ask_read(ask, len, &q->ask, error);
+	if (code == 0)
+		code = reach(q->kv, error);
 	if (code < 0)
 		return code;
 	for (size_t i = 0; i < ARRAY_LEN(ops); i++)
@@ -246,7 +258,7 @@ static const char *told(int code, const nova_error_t *failure)
 {
 	bool own = code == NOVA_EINVAL || code == NOVA_ENOTFOUND || code == NOVA_EEXIST ||
 		   code == NOVA_EBUSY || code == NOVA_ETOOBIG || code == NOVA_ELIMIT;
-	return own ? nova_error_message(failure) : "the host cannot reach what its functions keep";
+	return own ? nova_error_message(failure) : AWAY;
 }
 
 int kv_answer(struct kv *kv, const char *space, char *ask, size_t len, struct buf *reply)

@@ -47,8 +47,13 @@ def keep_ask(op, **members):
 
 def keep_coded(value):
     import binascii
-    data = value.encode() if isinstance(value, str) else bytes(value)
+    data = value.encode() if isinstance(value, str) else memoryview(value)  # no number
     return binascii.b2a_base64(data, newline=False).decode()
+
+
+def keep_ms(ttl):
+    """Of seconds; what is given is at least one, as 0 is for ever."""
+    return 0 if ttl is None else max(1, int(ttl * 1000))
 
 
 def keep_or_none(op, key):
@@ -79,9 +84,9 @@ class KeepKv:
 
     @staticmethod
     def put(key, value, ttl=None, if_version=0, new=False):
-        """Returns the version. `ttl` is in seconds."""
+        """Returns the version. `ttl` is in seconds; None: it stays."""
         return keep_ask("kv put", key=key, value=keep_coded(value),
-                        ttl_ms=int((ttl or 0) * 1000), if_version=if_version,
+                        ttl_ms=keep_ms(ttl), if_version=if_version,
                         new=new)["version"]
 
     @staticmethod
