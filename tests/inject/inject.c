@@ -17,7 +17,7 @@
 
 static const struct inject_case *const tables[] = { base_cases, host_cases, vm_cases,
 	platform_cases, call_cases, snapshot_cases, runtime_cases, version_cases, key_cases,
-	secret_cases, kv_cases, backup_cases };
+	secret_cases, kv_cases, backup_cases, job_cases };
 static const struct inject_case *cases[256];
 static int case_count;
 static struct buf map = BUF_INIT(1 << 20);

@@ -29,7 +29,7 @@ struct inject_case {
 /* Tables that end with an empty row. */
 extern const struct inject_case base_cases[], host_cases[], vm_cases[], platform_cases[],
 	call_cases[], snapshot_cases[], runtime_cases[], version_cases[], key_cases[],
-	secret_cases[], kv_cases[], backup_cases[];
+	secret_cases[], kv_cases[], backup_cases[], job_cases[];
 
 extern struct world {
 	char *home, *mark; /* `mark` gets a line for each run of the function "f" */
