@@ -133,7 +133,10 @@ class Postgres(HomeCase):
 
         self.add(self.a, "kept")
         made = now()
-        self.server.psql("DROP TABLE usage, usage_places; UPDATE nova_schema SET version = 13")
+        self.server.psql("DROP TABLE usage, usage_places, kv_entries, kv_files, kv_contents; "
+                         "ALTER TABLE functions DROP COLUMN rehearse; "
+                         "ALTER TABLE versions DROP COLUMN rehearse; "
+                         "UPDATE nova_schema SET version = 13")
         lists = [threading.Thread(target=self.novactl, args=("list",), kwargs={
             "environment": {"NOVA_HOME": str(self.directory / f"h{n}")}}) for n in range(4)]
         for one in lists:
@@ -142,7 +145,7 @@ class Postgres(HomeCase):
             one.join()
         self.assertEqual(now(), made)
         self.assertIn("usage_places|place|", made)
-        self.assertEqual(self.server.psql("SELECT version FROM nova_schema").stdout, "14\n")
+        self.assertEqual(self.server.psql("SELECT version FROM nova_schema").stdout, "16\n")
         self.says(self.b, "kept")
 
     def test_without_a_database_the_functions_are_in_the_state_directory(self):
