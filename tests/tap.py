@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Runs the unittest files of a folder and prints TAP.
-Arguments: folder, then folders for the module path; `-k PATTERN` as in unittest."""
+Arguments: folder, then folders for the module path; `-k PATTERN` and `-p FILES` as in unittest."""
 import os
 import sys
 import unittest
@@ -49,15 +49,24 @@ class TapResult(unittest.TestResult):
             self.tell(kept[-1][1])
 
 
+def take(arguments, option):
+    """What the option is given; None: it is not there."""
+    if option not in arguments:
+        return None
+    at = arguments.index(option)
+    value = arguments[at + 1]
+    del arguments[at : at + 2]
+    return value
+
+
 def main():
     arguments = sys.argv[1:]
     loader = unittest.TestLoader()
-    if "-k" in arguments:
-        at = arguments.index("-k")
-        loader.testNamePatterns = [f"*{arguments[at + 1]}*"]
-        del arguments[at : at + 2]
+    name, files = take(arguments, "-k"), take(arguments, "-p")
+    if name:
+        loader.testNamePatterns = [f"*{name}*"]
     sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), *arguments[1:]]
-    tests = loader.discover(arguments[0], pattern="test_*.py", top_level_dir=arguments[0])
+    tests = loader.discover(arguments[0], pattern=files or "test_*.py", top_level_dir=arguments[0])
     result = TapResult()
     tests.run(result)
     print(f"1..{result.number}", flush=True)

@@ -691,6 +691,15 @@ def folders_of_the_tools_use_only_what_lies_below_them():
 
 
 @test
+def every_file_of_tests_of_novactl_is_run():
+    folder = ROOT / "tests" / "cli"
+    named = (folder / "meson.build").read_text()
+    expect((relative(path) for path in folder.glob("test_*.py")
+            if f"'{path.stem.removeprefix('test_')}'" not in named),
+           "files that tests/cli/meson.build does not name")
+
+
+@test
 def every_source_file_names_its_licence():
     paths = list(sources("include", "lib", "agent", "tools", "tests", "examples", "bindings",
                          suffixes=(".c", ".h", ".py", ".js", ".mjs", ".go", ".rs", ".sh")))
