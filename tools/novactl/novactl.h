@@ -178,8 +178,8 @@ int interrupt_end(int status);
 
 /* --- the library --- */
 
-/* Settings from file, environment and command line. NULL after telling why, with the status in
- * ret_status. */
+/* Settings from file, environment and command line. *ret_status is STATUS_OK, or what is to be
+ * returned with NULL, after telling why. */
 nova_config_t *session_config(int *ret_status);
 nova_t *session_open(int *ret_status);
 /* For verbs that need no functions. */

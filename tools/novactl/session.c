@@ -39,6 +39,7 @@ nova_config_t *session_config(int *ret_status)
 {
 	nova_config_t *config = NULL;
 	nova_error_t *error = NULL;
+	*ret_status = STATUS_OK;
 	if (globals.log_level && level_of(globals.log_level) < 0) {
 		*ret_status = usage_error(NULL,
 			"--log-level: '%s' is not none, error, warn, info or debug",
