@@ -268,8 +268,9 @@ class OwnRuntimes(RuntimeCase):
 
     def add(self, name, packages, *command, options=()):
         file = self.directory / f"{name}.ext4"
-        done = self.run_program(ROOT / "tools/rootfs", "--novactl", NOVACTL, *options, file,
-                                *packages, cwd=self.directory)
+        done = self.run_program(ROOT / "tools/rootfs", "--novactl", NOVACTL,
+                                "--agent", BUILD / "agent/nova-agent", *options, file, *packages,
+                                cwd=self.directory)
         if done.returncode and re.search("is there a network|refresh the lists", done.stderr):
             self.skipTest(done.stderr.strip())
         self.assertEqual(done.returncode, 0, done.stderr)
