@@ -47,7 +47,7 @@ enum nova_kv_flags {
 /** What is put under a key, and when. Since 0.1. */
 typedef struct nova_kv_put_opts {
 	size_t size;       /**< sizeof(nova_kv_put_opts) */
-	const char *key;   /**< required: 1 to 512 bytes of UTF-8 */
+	const char *key;   /**< required: 1 to 512 bytes of UTF-8, no control characters */
 	const void *value; /**< any bytes, at most the setting `kv.max_value`; NULL: none */
 	size_t value_len;  /**< their number */
 	/** after so many milliseconds the key is not there any more, at most 10 years; 0: it stays
@@ -182,8 +182,9 @@ typedef struct nova_file {
 
 /** A file that is put. Since 0.1. */
 typedef struct nova_file_put_opts {
-	size_t size;      /**< sizeof(nova_file_put_opts) */
-	const char *name; /**< required: 1 to 255 bytes of UTF-8; '/' is a byte as any other */
+	size_t size; /**< sizeof(nova_file_put_opts) */
+	const char *
+		name; /**< required: 1 to 255 bytes of UTF-8, as keys; '/' is a byte as any other */
 	/** its media type, 1 to 127 printable characters of ASCII; NULL:
 	 * "application/octet-stream" */
 	const char *type;

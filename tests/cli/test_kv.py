@@ -208,6 +208,8 @@ def handler(event):
              {"op": "kv get"}, {"op": "kv get", "key": ""}, {"op": "kv get", "key": "a\0b"},
              {"op": "kv put", "key": "k", "value": "!"}, b'{"op":"kv list","op":"kv list"}',
              {"op": "kv list", "limit": -1}, {"op": "kv list", "limit": 5000},
+             {"op": "kv put", "key": "\u001b[2J", "value": ""},
+             {"op": "file put", "key": "\u009b2J", "value": ""},
              {"op": "kv get", "key": "k" * 513}, {"op": "kv list", "prefix": "k" * 600},
              {"op": "file put", "key": "k", "value": "", "type": "a\r\nb: c"}]
     codes = [(ask(frame(one)) or {}).get("code") for one in asked]
@@ -215,7 +217,7 @@ def handler(event):
             "code" in ask(frame({"op": "kv list"}))]
 """)
         codes, long, empty, failed = self.call("f")
-        self.assertEqual(codes, ["NOVA_EINVAL"] * 16)
+        self.assertEqual(codes, ["NOVA_EINVAL"] * 18)
         self.assertEqual((long, empty, failed), ("NOVA_ETOOBIG", "NOVA_EINVAL", False))
 
     def test_connections_that_say_nothing_end_with_their_call(self):
