@@ -14,7 +14,9 @@
  * A job is performed at least once. Whoever takes it has it for as long as its lease lasts; one
  * that has not ended by then is given to the next who asks, as whoever had it has died. An attempt
  * that fails is followed by another one, up to `attempts`; what fails then, or could only fail
- * again, is dead: it is kept for a while, and its id stands in the stream nova:jobs:dead. Two
+ * again, is dead: it is kept for a while, and its id stands in the stream nova:jobs:dead. What a
+ * host has not even begun, as its store is away, its disk full or its VMs are all in use, is no
+ * attempt: the job waits, up to a minute, and the host takes none for up to 10 s. Two
  * submits with the same function and `key` are one job. Jobs are as safe as what the server keeps.
  *
  * For calls of this process alone there is nova/call.h, which needs no server. Any thread.
@@ -92,7 +94,8 @@ NOVA_API int nova_job_submit(nova_t *nova, const char *function, const char *pay
  * @param wait what ends the waiting and the call, after which the job waits again; NULL: nothing
  * @param ret_job receives the job as it has come out: #NOVA_JOB_DONE, #NOVA_JOB_WAITING for the
  * next attempt, #NOVA_JOB_DEAD, or #NOVA_JOB_RUNNING if its lease was over and somebody else has
- * it. Yours: free it with nova_job_free(). NULL: there was none
+ * it. Yours: free it with nova_job_free(). NULL: there was none, or
+ * this host rests after it has failed
  * @return 0, also if the function failed; or a code:
  *  - NOVA_EIO: the server cannot be reached, or refuses. What a job has come to could not be told
  *    for 10 s: it is performed again once its lease is over

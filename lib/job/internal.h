@@ -10,7 +10,9 @@
 #define JOB_GROUP  "nova"
 #define JOB_PREFIX "nova:job:" /* and the id */
 #define JOB_DEAD_  "nova:jobs:dead"
-#define JOB_KEY    "nova:jobs:key:" /* function, ':' and the idempotency key */
+#define JOB_DUE    "nova:jobs:due"    /* when to look at which: its lease or its pause is over */
+#define JOB_TAKEN  "nova:jobs:taken:" /* and the token */
+#define JOB_KEY    "nova:jobs:key:"   /* length of the function, function and idempotency key */
 
 /* --- scripts.c --- */
 

@@ -12,11 +12,14 @@
 #define SLICE_MS        1000u       /* then it looks again who has taken too long */
 #define FINISH_TRIES_MS 10000u
 #define PAUSE_MS        50
+#define REST_MS         100u /* of a host that has failed; twice that after the next failure */
+#define REST_MOST_MS    10000u
 #define NUMBER          24
 
 struct line {
 	struct link link; /* in jobs->idle */
 	struct redis *redis;
+	char token[UUID_SIZE]; /* of a taking whose answer may be on its way; "": there is none */
 };
 
 struct jobs {
@@ -26,6 +29,8 @@ struct jobs {
 	pthread_mutex_t lock;
 	struct link idle;
 	size_t idle_count;
+	uint32_t rest_ms; /* the last one; 0: the host has not failed */
+	uint64_t rest_until;
 };
 
 int jobs_open(const nova_config_t *config, const struct logger *log, struct jobs **ret,
@@ -165,13 +170,15 @@ int jobs_submit(struct jobs *jobs, nova_job_t *job, nova_error_t **error)
 {
 	struct words w = { .count = 0 };
 	AUTO_FREE char *hash = str_format(JOB_PREFIX "%s", job->id);
-	AUTO_FREE char *key = str_format(JOB_KEY "%s:%s", job->function, job->key);
+	AUTO_FREE char *key =
+		str_format(JOB_KEY "%zu:%s:%s", strlen(job->function), job->function, job->key);
 	if (!hash || !key)
 		return nova_oom(error);
 	add(&w, "EVAL");
 	add(&w, script_submit);
-	add(&w, "3");
+	add(&w, "4");
 	add(&w, JOB_STREAM);
+	add(&w, JOB_DUE);
 	add(&w, hash);
 	add(&w, key);
 	add_number(&w, WAITING_MOST);
@@ -189,9 +196,11 @@ int jobs_submit(struct jobs *jobs, nova_job_t *job, nova_error_t **error)
 
 /* --- taking one --- */
 
+#define ENTRY 48u
+
 struct taken {
 	nova_job_t *job;
-	char entry[JOB_ENTRY], id[JOB_ID]; /* "": none was given */
+	char entry[ENTRY], id[JOB_ID]; /* "": none was given */
 };
 
 static bool copy_text(const redisReply *from, char *to, size_t size)
@@ -202,19 +211,15 @@ static bool copy_text(const redisReply *from, char *to, size_t size)
 	return true;
 }
 
-/* { entry, fields }, or nothing */
+/* Its fields, or nothing. */
 static int take_job(void *userdata, const redisReply *reply, nova_error_t **error)
 {
 	struct taken *taken = userdata;
 	bool bad = false;
 	if (reply->type == REDIS_REPLY_NIL)
 		return 0;
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
-		return fail_strange(error);
-	taken->job = job_read(reply->element[1], &bad);
-	if (!taken->job)
-		return bad ? fail_strange(error) : nova_oom(error);
-	return copy_text(reply->element[0], taken->job->entry, JOB_ENTRY) ? 0 : fail_strange(error);
+	taken->job = job_read(reply, &bad);
+	return taken->job ? 0 : bad ? fail_strange(error) : nova_oom(error);
 }
 
 static const redisReply *at(const redisReply *reply, size_t index)
@@ -231,21 +236,43 @@ static int take_entry(void *userdata, const redisReply *reply, nova_error_t **er
 	if (reply->type == REDIS_REPLY_NIL)
 		return 0;
 	const redisReply *entry = at(at(at(reply, 0), 1), 0), *id = at(at(entry, 1), 1);
-	return at(entry, 0) && id && copy_text(at(entry, 0), taken->entry, JOB_ENTRY) &&
+	return at(entry, 0) && id && copy_text(at(entry, 0), taken->entry, ENTRY) &&
 			       copy_text(id, taken->id, JOB_ID) ?
 		       0 :
 		       fail_strange(error);
 }
 
-/* The entry that was given, or what is there now. */
-static int begin(struct jobs *jobs, struct taken *taken, nova_error_t **error)
+static int begin_on(struct jobs *jobs, struct line *line, struct taken *taken, nova_error_t **error)
 {
-	const char *const words[] = { "EVAL", script_take, "2", JOB_STREAM, JOB_DEAD_,
-		jobs->consumer, taken->entry, taken->id };
-	int r = ask(jobs,
+	int os = *line->token ? 0 : random_uuid(line->token);
+	if (os < 0)
+		return nova_fail_os(error, os, "cannot get random bytes");
+	AUTO_FREE char *key = str_format(JOB_TAKEN "%s", line->token);
+	if (!key)
+		return nova_oom(error);
+	const char *const words[] = { "EVAL", script_take, "4", JOB_STREAM, JOB_DUE, JOB_DEAD_, key,
+		jobs->consumer, taken->entry, taken->id, line->token };
+	int r = redis_ask(line->redis,
 		&(struct redis_question){
 			words, ARRAY_LEN(words), .take = take_job, .userdata = taken },
 		error);
+	if (taken->job)
+		memcpy(taken->job->token, line->token, UUID_SIZE);
+	/* What was lost on its way is given to who asks with the same token. */
+	if (r != NOVA_EIO)
+		line->token[0] = 0;
+	return r;
+}
+
+/* The entry that was given, or what is there now. */
+static int begin(struct jobs *jobs, struct taken *taken, nova_error_t **error)
+{
+	struct line *line = NULL;
+	int r = line_take(jobs, &line, error);
+	if (r < 0)
+		return r;
+	r = begin_on(jobs, line, taken, error);
+	line_give(jobs, line);
 	taken->entry[0] = taken->id[0] = 0;
 	return r;
 }
@@ -268,10 +295,42 @@ static int wait_for_entry(struct jobs *jobs, struct taken *taken, uint64_t deadl
 		error);
 }
 
+/* The host has failed, or it has not. */
+static void rest(struct jobs *jobs, bool failed)
+{
+	pthread_mutex_lock(&jobs->lock);
+	uint32_t twice = jobs->rest_ms ? 2 * jobs->rest_ms : REST_MS;
+	/* Threads that have failed at once have failed once. */
+	if (!failed)
+		jobs->rest_ms = 0;
+	else if (deadline_passed(jobs->rest_until)) {
+		jobs->rest_ms = twice < REST_MOST_MS ? twice : REST_MOST_MS;
+		jobs->rest_until = deadline_in_ms(jobs->rest_ms);
+	}
+	pthread_mutex_unlock(&jobs->lock);
+}
+
+/* False: the time is over, or it was asked to stop. */
+static bool rested(struct jobs *jobs, uint64_t deadline, const struct stop *stop)
+{
+	pthread_mutex_lock(&jobs->lock);
+	uint64_t until = jobs->rest_ms ? jobs->rest_until : 0;
+	pthread_mutex_unlock(&jobs->lock);
+	while (!deadline_passed(until)) {
+		if (stop_asked(stop) || deadline_passed(deadline))
+			return false;
+		stop_poll(stop, NULL, 0, deadline_poll_ms(until < deadline ? until : deadline));
+	}
+	return true;
+}
+
 int jobs_take(struct jobs *jobs, uint64_t deadline, const struct stop *stop, nova_job_t **ret,
 	nova_error_t **error)
 {
 	struct taken taken = { NULL };
+	*ret = NULL;
+	if (!rested(jobs, deadline, stop))
+		return stop_check(stop, "a job was taken", error);
 	int r = begin(jobs, &taken, error);
 	while (r == 0 && !taken.job && !deadline_passed(deadline)) {
 		r = wait_for_entry(jobs, &taken, deadline, stop, error);
@@ -302,16 +361,17 @@ static int take_state(void *userdata, const redisReply *reply, nova_error_t **er
 
 int jobs_finish(struct jobs *jobs, nova_job_t *job, enum job_end end, nova_error_t **error)
 {
-	static const char *const becomes[] = { "done", "again", "dead", "back" };
-	char attempt[NUMBER];
+	static const char *const becomes[] = { "done", "again", "dead", "back", "later", "later",
+		"elsewhere" };
 	AUTO_FREE char *hash = str_format(JOB_PREFIX "%s", job->id);
 	AUTO_ERROR nova_error_t *failure = NULL;
-	snprintf(attempt, sizeof(attempt), "%u", job->attempts);
-	const char *const words[] = { "EVAL", script_finish, "3", JOB_STREAM, JOB_DEAD_, hash,
-		job->entry, job->id, attempt, becomes[end], job->output, job->error };
+	const char *const words[] = { "EVAL", script_finish, "4", JOB_STREAM, JOB_DUE, JOB_DEAD_,
+		hash, job->id, job->token, becomes[end], job->output, job->error };
 	const struct redis_question question = { words, ARRAY_LEN(words), .take = take_state,
 		.userdata = job };
 	uint64_t deadline = deadline_in_ms(FINISH_TRIES_MS);
+	if (end != JOB_BACK && end != JOB_LATER)
+		rest(jobs, end == JOB_HOST || end == JOB_ELSEWHERE);
 	int r = hash ? ask(jobs, &question, &failure) : nova_oom(&failure);
 	while (r == NOVA_EIO && !deadline_passed(deadline)) {
 		nova_error_free(STEAL(failure));

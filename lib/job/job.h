@@ -13,12 +13,11 @@
 #include "base/stop.h"
 #include "config/config.h"
 
-#define JOB_ID    UUID_SIZE
-#define JOB_ENTRY 48u
+#define JOB_ID UUID_SIZE
 
 struct nova_job {
 	char id[JOB_ID];
-	char entry[JOB_ENTRY]; /* in the stream; "": it was not taken by this process */
+	char token[UUID_SIZE]; /* of its taking; "": it was not taken by this process */
 	/* never NULL in one that was read */
 	char *function, *payload, *key, *output, *error;
 	int state;
@@ -49,6 +48,11 @@ enum job_end {
 	JOB_AGAIN, /* it failed: another one, if there is one left */
 	JOB_DEAD,  /* another one would fail as well */
 	JOB_BACK,  /* it was no attempt */
+	JOB_LATER, /* nor is this; it waits for a while, up to a minute */
+	/* The same two, and it is this host that has failed. It takes nothing for a while: who
+	 * fails fastest would take the most. */
+	JOB_HOST,      /* no attempt */
+	JOB_ELSEWHERE, /* an attempt: another host may be able to, or none */
 };
 /* With the output or the error in it. Its state becomes what it has come to; it stays as it is if
  * somebody else has taken it meanwhile. Tries for a few seconds. */

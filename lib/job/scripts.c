@@ -4,21 +4,23 @@
 
 #define NOW "local t = redis.call('TIME') local now = t[1] * 1000000 + t[2] "
 
-/* KEYS: the stream, the hash, what stands for the idempotency key. ARGV: the most that may wait,
- * id, function, payload, key, attempts, lease, keep. The id that there is of that key, or its own;
- * or an error in a word. */
+/* What there is between the function and the key says where the one ends. KEYS: the stream, what
+ * is to be looked at, the hash, what stands for the idempotency key. ARGV: the most that may wait
+ * or be under way, id, function, payload, key, attempts, lease, keep. The id that there is of that
+ * key, or its own; or an error in a word. */
 const char script_submit[] = NOW
 	"if ARGV[5] ~= '' then "
-	"local was = redis.call('GET', KEYS[3]) "
+	"local was = redis.call('GET', KEYS[4]) "
 	"local j = was and redis.call('HMGET', 'nova:job:' .. was, 'function', 'payload') "
 	"if j and j[2] then return j[1] == ARGV[3] and j[2] == ARGV[4] and was or 'other' end "
 	"end "
-	"if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return 'full' end "
-	"redis.call('HSET', KEYS[2], 'id', ARGV[2], 'function', ARGV[3], 'payload', ARGV[4], "
+	"if redis.call('XLEN', KEYS[1]) + redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then "
+	"return 'full' end "
+	"redis.call('HSET', KEYS[3], 'id', ARGV[2], 'function', ARGV[3], 'payload', ARGV[4], "
 	"'key', ARGV[5], 'most', ARGV[6], 'lease_ms', ARGV[7], 'keep_s', ARGV[8], 'attempts', 0, "
 	"'state', 'waiting', 'submitted_us', string.format('%.0f', now)) "
 	"redis.call('XADD', KEYS[1], '*', 'id', ARGV[2]) "
-	"if ARGV[5] ~= '' then redis.call('SET', KEYS[3], ARGV[2]) end "
+	"if ARGV[5] ~= '' then redis.call('SET', KEYS[4], ARGV[2]) end "
 	"return ARGV[2]";
 
 /* What has ended is kept for a while, and so is its key; of the dead there is a list. */
@@ -28,74 +30,101 @@ const char script_submit[] = NOW
 	"redis.call('HSET', key, 'state', state, 'ended_us', string.format('%.0f', now)) "         \
 	"redis.call('EXPIRE', key, j[1]) "                                                         \
 	"if j[2] ~= '' then "                                                                      \
-	"redis.call('EXPIRE', 'nova:jobs:key:' .. j[3] .. ':' .. j[2], j[1]) "                     \
+	"redis.call('EXPIRE', 'nova:jobs:key:' .. #j[3] .. ':' .. j[3] .. ':' .. j[2], j[1]) "     \
 	"end "                                                                                     \
 	"if state == 'dead' then "                                                                 \
-	"redis.call('XADD', KEYS[2], 'MAXLEN', '~', 10000, '*', 'id', id) "                        \
-	"end end "                                                                                 \
-	"local function leave(entry) "                                                             \
-	"redis.call('XACK', KEYS[1], 'nova', entry) redis.call('XDEL', KEYS[1], entry) end "
+	"redis.call('XADD', KEYS[3], 'MAXLEN', '~', 10000, '*', 'id', id) "                        \
+	"end end "
 
 /*
- * KEYS: the stream, that of the dead. ARGV: who asks; an entry that it has been given, and the id
- * in that, or "". The entry and the hash, or nothing.
+ * KEYS: the stream, what is to be looked at, the stream of the dead, what stands for this taking.
+ * ARGV: who asks; an entry that it has been given, and the id in that, or ""; the token of this
+ * taking. The hash, or nothing.
  *
- * First what somebody has had for longer than its lease, then the next that nobody has. One whose
- * attempts are used up has killed those who tried.
+ * First what it was given without having heard of it. Then what is due: whoever had that for
+ * longer than its lease has died, or its pause is over. Then what others were given and have not
+ * begun, and the next that nobody has. One whose attempts are used up has killed those who tried.
  */
 const char script_take[] = NOW END
-	"local function begin(entry, id) "
+	"local function begin(id) "
 	"local key = 'nova:job:' .. id "
-	"local j = redis.call('HMGET', key, 'attempts', 'most') "
-	"local tried, most = tonumber(j[1]), tonumber(j[2]) "
-	"if not tried or not most then leave(entry) return nil end "
+	"local j = redis.call('HMGET', key, 'attempts', 'most', 'lease_ms', 'state') "
+	"local tried, most, lease = tonumber(j[1]), tonumber(j[2]), tonumber(j[3]) "
+	"redis.call('ZREM', KEYS[2], id) "
+	"if not tried or not most or not lease or j[4] == 'done' or j[4] == 'dead' then "
+	"return nil "
+	"end "
 	"if tried >= most then "
-	"leave(entry) "
 	"redis.call('HSET', key, 'error', 'nobody who took it has come to its end in time') "
 	"ended(key, id, 'dead') "
 	"return nil "
 	"end "
-	"redis.call('HSET', key, 'attempts', tried + 1, 'state', 'running') "
-	"return { entry, redis.call('HGETALL', key) } "
+	"redis.call('HSET', key, 'attempts', tried + 1, 'state', 'running', 'token', ARGV[4]) "
+	"redis.call('ZADD', KEYS[2], string.format('%.0f', now + lease * 1000), id) "
+	"redis.call('SET', KEYS[4], id, 'EX', 60) "
+	"return redis.call('HGETALL', key) "
+	"end "
+	"local function given(entry, id) "
+	"local mine = redis.call('XACK', KEYS[1], 'nova', entry) == 1 "
+	"redis.call('XDEL', KEYS[1], entry) "
+	"return mine and id and begin(id) "
 	"end "
 	"redis.pcall('XGROUP', 'CREATE', KEYS[1], 'nova', '0', 'MKSTREAM') "
-	"if ARGV[2] ~= '' then return begin(ARGV[2], ARGV[3]) or false end "
-	"local had = redis.call('XPENDING', KEYS[1], 'nova', 'IDLE', 1000, '-', '+', 1000) "
-	"for _, p in ipairs(had) do "
-	"local e = redis.call('XRANGE', KEYS[1], p[1], p[1])[1] "
-	"local id = e and e[2][2] "
-	"local lease = id and tonumber(redis.call('HGET', 'nova:job:' .. id, 'lease_ms') or 0) "
-	"if not id then "
-	"redis.call('XACK', KEYS[1], 'nova', p[1]) "
-	"elseif p[3] >= lease then "
-	"redis.call('XCLAIM', KEYS[1], 'nova', ARGV[1], 0, p[1], 'JUSTID') "
-	"local job = begin(p[1], id) "
+	"local was = redis.call('GET', KEYS[4]) "
+	"local j = was and redis.call('HMGET', 'nova:job:' .. was, 'token', 'state') "
+	"if j and j[1] == ARGV[4] and j[2] == 'running' then "
+	"return redis.call('HGETALL', 'nova:job:' .. was) "
+	"end "
+	"if ARGV[2] ~= '' then return given(ARGV[2], ARGV[3]) or false end "
+	"for _ = 1, 1000 do "
+	"local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now), "
+	"'LIMIT', 0, 1) "
+	"if not due[1] then break end "
+	"local job = begin(due[1]) "
 	"if job then return job end "
-	"end end "
+	"end "
+	"for _, p in ipairs(redis.call('XPENDING', KEYS[1], 'nova', 'IDLE', 1000, '-', '+', 10)) "
+	"do "
+	"local e = redis.call('XRANGE', KEYS[1], p[1], p[1])[1] "
+	"local job = given(p[1], e and e[2][2]) "
+	"if job then return job end "
+	"end "
 	"for _ = 1, 1000 do "
 	"local r = redis.call('XREADGROUP', 'GROUP', 'nova', ARGV[1], 'COUNT', 1, 'STREAMS', "
 	"KEYS[1], '>') "
 	"if not r then return false end "
 	"local e = r[1][2][1] "
-	"local job = begin(e[1], e[2][2]) "
+	"local job = given(e[1], e[2][2]) "
 	"if job then return job end "
 	"end "
 	"return false";
 
-/* KEYS: the stream, that of the dead, the hash. ARGV: entry, id, which attempt this was, what
- * becomes of it, output, error. Its state; '': somebody else has it. */
+/* KEYS: the stream, what is to be looked at, the stream of the dead, the hash. ARGV: id, the token
+ * of its taking, what becomes of it, output, error. Its state, which is the same for who asks
+ * again; '': somebody else has it. */
 const char script_finish[] = NOW END
-	"local j = redis.call('HMGET', KEYS[3], 'attempts', 'most', 'state') "
-	"if j[1] ~= ARGV[3] or j[3] ~= 'running' then return '' end "
-	"leave(ARGV[1]) "
-	"redis.call('HSET', KEYS[3], 'output', ARGV[5], 'error', ARGV[6]) "
-	"local becomes = ARGV[4] "
-	"if becomes == 'back' then redis.call('HINCRBY', KEYS[3], 'attempts', -1) end "
-	"if becomes == 'again' and tonumber(j[1]) >= tonumber(j[2]) then becomes = 'dead' end "
+	"local j = redis.call('HMGET', KEYS[4], 'attempts', 'most', 'state', 'token', 'pauses') "
+	"local becomes = ARGV[3] "
+	"if j[4] ~= ARGV[2] then return '' end "
+	"if j[3] ~= 'running' then return j[3] end "
+	"redis.call('ZREM', KEYS[2], ARGV[1]) "
+	"redis.call('HSET', KEYS[4], 'output', ARGV[4], 'error', ARGV[5]) "
+	"if becomes == 'back' or becomes == 'later' then "
+	"redis.call('HINCRBY', KEYS[4], 'attempts', -1) "
+	"elseif becomes ~= 'done' and tonumber(j[1]) >= tonumber(j[2]) then "
+	"becomes = 'dead' "
+	"end "
 	"if becomes == 'done' or becomes == 'dead' then "
-	"ended(KEYS[3], ARGV[2], becomes) "
+	"ended(KEYS[4], ARGV[1], becomes) "
 	"return becomes "
 	"end "
-	"redis.call('HSET', KEYS[3], 'state', 'waiting') "
-	"redis.call('XADD', KEYS[1], '*', 'id', ARGV[2]) "
+	"redis.call('HSET', KEYS[4], 'state', 'waiting') "
+	"if becomes == 'later' or becomes == 'elsewhere' then "
+	"local pauses = tonumber(j[5] or 0) or 0 "
+	"local us = math.min(2 ^ pauses, 60) * 1000000 "
+	"redis.call('HSET', KEYS[4], 'pauses', math.min(pauses + 1, 6)) "
+	"redis.call('ZADD', KEYS[2], string.format('%.0f', now + us), ARGV[1]) "
+	"else "
+	"redis.call('XADD', KEYS[1], '*', 'id', ARGV[1]) "
+	"end "
 	"return 'waiting'";

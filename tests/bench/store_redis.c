@@ -55,21 +55,22 @@ static bool raw_do(redisContext *raw, const char *const *words, int count)
 /* The three steps of a job, as job.c has them. */
 static bool raw_job(redisContext *raw, unsigned number)
 {
-	char id[JOB_ID], hash[64], entry[JOB_ENTRY] = "";
+	char id[JOB_ID], hash[64], token[64];
 	snprintf(id, sizeof(id), "00000000-0000-4000-8000-%012u", number);
 	snprintf(hash, sizeof(hash), JOB_PREFIX "%s", id);
-	const char *const submit[] = { "EVAL", script_submit, "3", JOB_STREAM, hash,
-		JOB_KEY "f:", "100000", id, "f", "{}", "", "3", "330000", "86400" };
-	const char *take[] = { "EVAL", script_take, "2", JOB_STREAM, JOB_DEAD_, "bench", "", "" };
+	snprintf(token, sizeof(token), JOB_TAKEN "%s", id);
+	const char *const submit[] = { "EVAL", script_submit, "4", JOB_STREAM, JOB_DUE, hash,
+		JOB_KEY "1:f:", "100000", id, "f", "{}", "", "3", "330000", "86400" };
+	const char *take[] = { "EVAL", script_take, "4", JOB_STREAM, JOB_DUE, JOB_DEAD_, token,
+		"bench", "", "", id };
 	if (!raw_do(raw, submit, ARRAY_LEN(submit)))
 		return false;
 	redisReply *taken = redisCommandArgv(raw, ARRAY_LEN(take), take, NULL);
-	if (taken && taken->type == REDIS_REPLY_ARRAY)
-		snprintf(entry, sizeof(entry), "%s", taken->element[0]->str);
+	bool given = taken && taken->type == REDIS_REPLY_ARRAY;
 	freeReplyObject(taken);
-	const char *const finish[] = { "EVAL", script_finish, "3", JOB_STREAM, JOB_DEAD_, hash,
-		entry, id, "1", "done", "1", "" };
-	return *entry && raw_do(raw, finish, ARRAY_LEN(finish));
+	const char *const finish[] = { "EVAL", script_finish, "4", JOB_STREAM, JOB_DUE, JOB_DEAD_,
+		hash, id, id, "done", "1", "" };
+	return given && raw_do(raw, finish, ARRAY_LEN(finish));
 }
 
 static bool our_job(struct jobs *jobs)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What hosts have in common in Redis: jobs (nova/job.h), and the copy of the log of calls. */
-#include "job/job.h"
+#include "job/internal.h"
 #include "module/redis.h"
 #include "platform/platform.h"
 #include "redis/redis.h"
@@ -22,6 +22,15 @@ static nova_job_t *submit(nova_t *nova, const char *function, const char *payloa
 	const nova_job_opts opts = { sizeof(opts), .attempts = 2, .lease_ms = 1000 };
 	nova_job_t *job = NULL;
 	ck_ok(nova_job_submit(nova, function, payload, &opts, &job, &error));
+	return job;
+}
+
+/* One whose lease does not end while the test runs. */
+static nova_job_t *submit_for_long(nova_t *nova)
+{
+	const nova_job_opts opts = { sizeof(opts), .attempts = 2, .lease_ms = 86400000 };
+	nova_job_t *job = NULL;
+	ck_ok(nova_job_submit(nova, "f", NULL, &opts, &job, &error));
 	return job;
 }
 
@@ -225,6 +234,170 @@ START_TEST(a_job_that_all_its_workers_die_of_is_dead)
 	nova_job_free(first);
 	nova_job_free(second);
 	nova_job_free(dead);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- answers that are lost, hosts that are slow --- */
+
+START_TEST(what_has_become_of_a_job_is_told_again_to_who_asks_again)
+{
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	nova_job_t *job = submit_for_long(p.nova), *first = take(&p);
+	for (int i = 0; i < 2; i++) { /* the first answer was lost */
+		ck_ok(jobs_finish(p.nova->jobs, first, JOB_BACK, &error));
+		ck_assert_int_eq(first->state, NOVA_JOB_WAITING);
+	}
+	nova_job_t *second = take(&p);
+	ck_assert_uint_eq(second->attempts, 1);
+	first->state = NOVA_JOB_RUNNING;
+	ck_ok(jobs_finish(p.nova->jobs, first, JOB_BACK, &error)); /* and once more */
+	ck_assert_int_eq(first->state, NOVA_JOB_RUNNING);
+	ck_assert(has_none(p.nova));
+	for (int i = 0; i < 2; i++) {
+		second->state = NOVA_JOB_RUNNING;
+		ck_ok(jobs_finish(p.nova->jobs, second, JOB_DONE, &error));
+		ck_assert_int_eq(second->state, NOVA_JOB_DONE);
+	}
+	ck_assert(has_none(p.nova));
+	nova_job_free(job);
+	nova_job_free(first);
+	nova_job_free(second);
+	platform_close(&p);
+}
+END_TEST
+
+static int take_fields(void *userdata, const redisReply *reply, nova_error_t **ret_error)
+{
+	bool bad = false;
+	(void)ret_error;
+	*(nova_job_t **)userdata = reply->type == REDIS_REPLY_NIL ? NULL : job_read(reply, &bad);
+	ck_assert(!bad);
+	return 0;
+}
+
+/* By a token, with an entry that it was given before, or "". */
+static nova_job_t *takes_with(
+	const struct platform *p, const char *token, const char *entry, const char *id)
+{
+	nova_job_t *job = NULL;
+	AUTO_FREE char *key = str_format(JOB_TAKEN "%s", token);
+	const char *const words[] = { "EVAL", script_take, "4", JOB_STREAM, JOB_DUE, JOB_DEAD_, key,
+		"host", entry, id, token };
+	ask_server(p, words, ARRAY_LEN(words), take_fields, &job);
+	return job;
+}
+
+START_TEST(a_job_that_was_given_without_an_answer_is_given_again)
+{
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	nova_job_t *a = submit_for_long(p.nova), *b = submit_for_long(p.nova);
+	nova_job_free(takes_with(&p, "t", "", ""));
+	nova_job_t *again = takes_with(&p, "t", "", ""), *other = takes_with(&p, "u", "", "");
+	ck_assert_str_eq(again->id, a->id);
+	ck_assert_uint_eq(again->attempts, 1);
+	ck_assert_str_eq(other->id, b->id);
+	ck_assert_ptr_null(takes_with(&p, "v", "", ""));
+	nova_job_free(a);
+	nova_job_free(b);
+	nova_job_free(again);
+	nova_job_free(other);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(who_begins_too_late_has_no_job)
+{
+	char *entry = NULL;
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	ck_assert(has_none(p.nova)); /* the group is there */
+	nova_job_t *job = submit_for_long(p.nova);
+	const char *const read[] = { "EVAL",
+		"return redis.call('XREADGROUP', 'GROUP', 'nova', 'slow', 'STREAMS', KEYS[1], "
+		"'>')[1][2][1][1]",
+		"1", JOB_STREAM };
+	ask_server(&p, read, ARRAY_LEN(read), take_text, &entry);
+	ck_assert_int_eq(performs(p.nova, job->id), NOVA_JOB_DONE);
+	ck_assert_ptr_null(takes_with(&p, "t", entry, job->id));
+	nova_job_t *done = get(p.nova, job->id);
+	ck_assert_int_eq(done->state, NOVA_JOB_DONE);
+	ck_assert_uint_eq(done->attempts, 1);
+	free(entry);
+	nova_job_free(job);
+	nova_job_free(done);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_lease_is_seen_to_be_over_however_many_are_not)
+{
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	for (int i = 0; i < 1100; i++)
+		nova_job_free(submit_for_long(p.nova));
+	for (int i = 0; i < 1100; i++)
+		nova_job_free(take(&p));
+	nova_job_t *job = submit(p.nova, "f", NULL), *lost = take(&p);
+	ck_assert_int_eq(performs(p.nova, lost->id), NOVA_JOB_DONE);
+	nova_job_free(job);
+	nova_job_free(lost);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(what_a_host_cannot_do_is_no_attempt_and_it_rests)
+{
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	nova_job_t *job = submit_for_long(p.nova), *next = submit_for_long(p.nova),
+		   *taken = take(&p);
+	for (int i = 0; i < 3; i++) { /* more often than it has attempts */
+		free(taken->error);
+		taken->error = strdup("no disk");
+		ck_ok(jobs_finish(p.nova->jobs, taken, JOB_HOST, &error));
+		ck_assert_int_eq(taken->state, NOVA_JOB_WAITING);
+		nova_job_free(taken);
+		ck_assert(has_none(p.nova)); /* though one waits */
+		taken = take(&p);
+		if (!strcmp(taken->id, next->id)) {
+			ck_ok(jobs_finish(p.nova->jobs, taken, JOB_DONE, &error));
+			nova_job_free(taken);
+			taken = take(&p);
+		}
+		ck_assert_str_eq(taken->id, job->id);
+		ck_assert_str_eq(taken->error, "no disk");
+		ck_assert_uint_eq(taken->attempts, 1);
+	}
+	nova_job_free(job);
+	nova_job_free(next);
+	nova_job_free(taken);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(keys_of_functions_do_not_meet)
+{
+	nova_job_opts o = NOVA_JOB_OPTS_INIT;
+	nova_job_t *one = NULL, *other = NULL;
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	ck_ok(nova_function_publish(p.nova, "f", NULL, &error));
+	o.key = "1:x";
+	ck_ok(nova_job_submit(p.nova, "f", NULL, &o, &one, &error));
+	o.key = "x";
+	ck_ok(nova_job_submit(p.nova, "f:1", NULL, &o, &other, &error));
+	ck_assert_str_ne(nova_job_id(one), nova_job_id(other));
+	nova_job_free(one);
+	nova_job_free(other);
 	platform_close(&p);
 }
 END_TEST
@@ -524,6 +697,12 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, what_can_only_fail_again_is_dead_at_once);
 	tcase_add_test(tc, a_job_whose_worker_is_lost_goes_to_the_next);
 	tcase_add_test(tc, a_job_that_all_its_workers_die_of_is_dead);
+	tcase_add_test(tc, what_has_become_of_a_job_is_told_again_to_who_asks_again);
+	tcase_add_test(tc, a_job_that_was_given_without_an_answer_is_given_again);
+	tcase_add_test(tc, who_begins_too_late_has_no_job);
+	tcase_add_test(tc, a_lease_is_seen_to_be_over_however_many_are_not);
+	tcase_add_test(tc, what_a_host_cannot_do_is_no_attempt_and_it_rests);
+	tcase_add_test(tc, keys_of_functions_do_not_meet);
 	tcase_add_test(tc, who_waits_is_given_what_comes);
 	tcase_add_test(tc, waiting_can_be_ended_and_a_call_that_is_ended_waits_again);
 	tcase_add_test(tc, threads_perform_each_job_once);
