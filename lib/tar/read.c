@@ -122,6 +122,15 @@ static bool sum_fits(const uint8_t h[BLOCK])
 	return parse_octal(h + 148, 8, &told) && told == sum;
 }
 
+/* Behind gzip's stream is nothing. */
+static int check_last(struct tar_reader *r, nova_error_t **error)
+{
+	ssize_t got = r->z.avail_in ? (ssize_t)r->z.avail_in : sys_read(r->fd, r->in, PIECE);
+	if (got < 0)
+		return nova_fail_os(error, (int)got, "cannot read the archive %s", r->path);
+	return got ? fail_damaged(r, "there is more behind its end", error) : 0;
+}
+
 /* Behind the last file are zeros, and nothing else. */
 static int check_end(struct tar_reader *r, nova_error_t **error)
 {
@@ -134,7 +143,7 @@ static int check_end(struct tar_reader *r, nova_error_t **error)
 			if (rest[i])
 				return fail_damaged(r, "there is more behind its end", error);
 	}
-	return 0;
+	return check_last(r, error);
 }
 
 int tar_next(struct tar_reader *r, char name[TAR_NAME], uint64_t *ret_size, nova_error_t **error)

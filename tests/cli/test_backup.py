@@ -193,6 +193,9 @@ class Backup(HomeCase):
         for size in (0, 5, len(whole) // 2, len(whole) - 9, len(whole) - 1):
             self.archive.write_bytes(whole[:size])
             self.refused(ECORRUPT, "is damaged: ")
+        for more in (whole, b"\0", bytes(100000)):
+            self.archive.write_bytes(whole + more)
+            self.refused(ECORRUPT, "there is more behind its end")
         content = gzip.decompress(whole)
         for at in (*(chance.randrange(10, len(whole)) for _ in range(5)), len(whole) - 6):
             changed = whole[:at] + bytes([whole[at] ^ 0x20]) + whole[at + 1:]
