@@ -38,7 +38,7 @@ const struct field merge_fields[] = {
 
 static nova_instance_t *start(struct job *job, const char *parent)
 {
-	char function[65];
+	char function[MEMO_SIZE];
 	nova_error_t *error = NULL;
 	nova_instance_t *instance = NULL;
 	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
@@ -60,7 +60,7 @@ static void begin(struct job *job)
 	bool has_code = job_field(job, "code");
 	json_t *body = !instance ? NULL : has_code ? modes_run_in(job, instance) : json_object();
 	if (body && !job_is_canceled(job)) {
-		memo_put(nova_instance_id(instance), parent);
+		memo_put(MEMO_PARENT, nova_instance_id(instance), parent);
 		json_object_update_new(body,
 			json_pack("{s:s,s:s,s:s,s:o}", "branch_id", nova_instance_id(instance),
 				"branch_name", nova_instance_name(instance), "parent_snapshot_id",
@@ -115,11 +115,11 @@ static int find_branches(struct job *job, struct family *f, nova_error_t **error
 
 static int find_parent(struct job *job, struct family *f, nova_error_t **error)
 {
-	char parent[65];
+	char parent[MEMO_SIZE];
 	nova_wait_opts wait = NOVA_WAIT_OPTS_INIT;
 	nova_host_t *host = nova_host_get(job_nova(job));
 	const char *given = job_field(job, "parent_snapshot_id");
-	if (!given && !memo_get(nova_instance_id(f->branches[0]), parent, sizeof(parent))) {
+	if (!given && !memo_get(MEMO_PARENT, nova_instance_id(f->branches[0]), parent)) {
 		job_problem(job, 400, "invalid", "the field 'parent_snapshot_id' is needed");
 		return NOVA_EINVAL;
 	}

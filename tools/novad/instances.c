@@ -156,7 +156,7 @@ static void stop(struct job *job)
 	if (!instance)
 		return;
 	int code = nova_instance_stop(instance, job_field_number(job, "grace_ms"), &error);
-	memo_drop(nova_instance_id(instance));
+	memo_drop(MEMO_PARENT, nova_instance_id(instance));
 	if (code != 0 && code != NOVA_ETIMEDOUT)
 		job_fail_by(job, error);
 	else

@@ -117,6 +117,15 @@ static void add_headers(struct job *job, const nova_result_t *result)
 		job_header(job, "X-Nova-Snapshot", nova_result_snapshot(result));
 }
 
+/* The path may name an alias, which points elsewhere tomorrow. */
+static void remember(struct job *job, const nova_result_t *result)
+{
+	const char *name = job_path(job, "id");
+	char function[MEMO_SIZE];
+	snprintf(function, sizeof(function), "%.*s", (int)strcspn(name, ":"), name);
+	snapshot_remember(nova_result_snapshot(result), function, nova_result_version(result));
+}
+
 static void collect(struct job *job, nova_call_t *call)
 {
 	size_t len;
@@ -129,7 +138,7 @@ static void collect(struct job *job, nova_call_t *call)
 	if (result)
 		add_headers(job, result);
 	if (result && *nova_result_snapshot(result))
-		memo_put(nova_result_snapshot(result), job_path(job, "id"));
+		remember(job, result);
 	if (error) {
 		job_fail_by(job, error);
 	} else {

@@ -222,16 +222,16 @@ static int check_function(struct job *job, const char *function, const struct ru
 static int find_parent(struct job *job, const char *parent, const struct runner *runner,
 	char name[NAME_SIZE], nova_error_t **error)
 {
-	char known[NAME_SIZE];
+	char known[MEMO_SIZE];
 	nova_snapshot_t *snapshot = NULL;
 	int code = nova_snapshot_open(nova_host_get(job_nova(job)), parent, &snapshot, error);
 	if (code != 0)
 		return code;
-	bool is_known = memo_get(nova_snapshot_id(snapshot), known, sizeof(known));
+	bool is_known = snapshot_function(snapshot, known);
 	nova_snapshot_free(snapshot);
 	if (!is_known)
 		return 0;
-	memcpy(name, known, NAME_SIZE);
+	snprintf(name, NAME_SIZE, "%.64s", known);
 	return check_function(job, name, runner);
 }
 
@@ -408,13 +408,13 @@ static json_t *answer(struct job *job, const struct kept *kept, const nova_resul
 	if (kept->instance)
 		function = nova_instance_function(kept->instance);
 	if (*snapshot) {
-		memo_put(snapshot, function);
-		memo_put(job_id(job), snapshot);
+		snapshot_remember(snapshot, function, nova_result_version(result));
+		memo_put(MEMO_LEFT, job_id(job), snapshot);
 		json_object_set_new(body, "snapshot_id", json_string(snapshot));
 	}
 	if (kept->instance) {
 		const char *id = nova_instance_id(kept->instance);
-		memo_put(job_id(job), id);
+		memo_put(MEMO_LEFT, job_id(job), id);
 		json_object_set_new(body, "instance_id", json_string(id));
 	}
 	if (!text_of(fields, "mode"))

@@ -16,10 +16,17 @@ void direct_page(struct exchange *exchange);
 void direct_page_css(struct exchange *exchange);
 void direct_page_js(struct exchange *exchange);
 
-/* memo.c */
-void memo_put(const char *id, const char *name);
-bool memo_get(const char *id, char *out, size_t size);
-void memo_drop(const char *id);
+/* memo.c: tables, from an id to a name */
+enum memo {
+	MEMO_FUNCTION, /* of a snapshot: as NAME:VERSION, or NAME */
+	MEMO_PARENT,   /* of a branch: the snapshot that it began with */
+	MEMO_LEFT,     /* of an execution: the instance or snapshot that it has left */
+	MEMO_KINDS,
+};
+#define MEMO_SIZE 80
+void memo_put(enum memo kind, const char *id, const char *name);
+bool memo_get(enum memo kind, const char *id, char out[MEMO_SIZE]);
+void memo_drop(enum memo kind, const char *id);
 void memo_free(void);
 
 /* execute.c */
@@ -103,8 +110,12 @@ extern const struct field snapshot_fields[], restore_fields[];
 extern const struct job_verb verb_snapshot_take, verb_snapshot_list, verb_snapshot_get,
 	verb_snapshot_restore, verb_snapshot_delete;
 json_t *snapshot_json(const nova_snapshot_t *snapshot);
+/* Of which function it was taken, and at which version; 0: what was latest. */
+void snapshot_remember(const char *id, const char *function, uint32_t version);
+/* The name of that, without the version; false: it is not known. */
+bool snapshot_function(const nova_snapshot_t *snapshot, char name[MEMO_SIZE]);
 /* An instance of the function that it was taken of; `function` is room for its name. */
-int snapshot_restore_opts(struct job *job, const char *name, char function[65],
+int snapshot_restore_opts(struct job *job, const char *name, char function[MEMO_SIZE],
 	nova_instance_opts *opts, nova_error_t **error);
 
 /* branches.c */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Snapshots of instances: take, list, get, restore as an instance, delete. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "routes.h"
@@ -24,14 +25,45 @@ const struct field restore_fields[] = {
 	{ NULL },
 };
 
+/* --- of which function it is: a later version of that cannot go on from it --- */
+
+void snapshot_remember(const char *id, const char *function, uint32_t version)
+{
+	char name[MEMO_SIZE];
+	snprintf(name, sizeof(name), version ? "%.64s:%u" : "%.64s", function, version);
+	memo_put(MEMO_FUNCTION, id, name);
+}
+
+bool snapshot_function(const nova_snapshot_t *snapshot, char name[MEMO_SIZE])
+{
+	bool is_known = memo_get(MEMO_FUNCTION, nova_snapshot_id(snapshot), name);
+	name[strcspn(name, ":")] = 0;
+	return is_known;
+}
+
+/* What it goes on as: by its version if that was published, else by what is latest. */
+static bool runs_as(struct job *job, const nova_snapshot_t *snapshot, char name[MEMO_SIZE])
+{
+	nova_function_t *function = NULL;
+	bool is_known = memo_get(MEMO_FUNCTION, nova_snapshot_id(snapshot), name);
+	if (is_known && nova_function_get(job_nova(job), name, &function, NULL) == NOVA_ENOTFOUND)
+		name[strcspn(name, ":")] = 0;
+	nova_function_free(function);
+	return is_known;
+}
+
 json_t *snapshot_json(const nova_snapshot_t *snapshot)
 {
-	char function[65];
+	char function[MEMO_SIZE];
 	const char *id = nova_snapshot_id(snapshot);
-	bool is_known = memo_get(id, function, sizeof(function));
-	return need(json_pack("{s:s,s:s,s:s,s:s,s:s?,s:I,s:I,s:I}", "id", id, "snapshot_id", id,
+	bool is_known = memo_get(MEMO_FUNCTION, id, function);
+	char *version = strchr(function, ':');
+	if (version)
+		*version++ = 0;
+	return need(json_pack("{s:s,s:s,s:s,s:s,s:s?,s:o,s:I,s:I,s:I}", "id", id, "snapshot_id", id,
 		"name", nova_snapshot_name(snapshot), "parent", nova_snapshot_parent(snapshot),
-		"function", is_known ? function : NULL, "created_us",
+		"function", is_known ? function : NULL, "version",
+		version ? json_integer(strtoll(version, NULL, 10)) : json_null(), "created_us",
 		(json_int_t)nova_snapshot_created_us(snapshot), "life_time_s",
 		(json_int_t)nova_snapshot_life_time_s(snapshot), "disk_bytes",
 		(json_int_t)nova_snapshot_disk_bytes(snapshot)));
@@ -57,7 +89,8 @@ static void take_of(struct job *job, nova_instance_t *instance)
 	if (nova_vm_snapshot(nova_instance_vm(instance), &opts, &snapshot, &error) != 0) {
 		job_fail_by(job, error);
 	} else {
-		memo_put(nova_snapshot_id(snapshot), nova_instance_function(instance));
+		snapshot_remember(nova_snapshot_id(snapshot), nova_instance_function(instance),
+			nova_instance_version(instance));
 		answer_with(job, 201, snapshot);
 	}
 	nova_error_free(error);
@@ -68,7 +101,7 @@ static void take_of(struct job *job, nova_instance_t *instance)
  * the snapshot that it has taken itself. */
 static void take(struct job *job)
 {
-	char left[65];
+	char left[MEMO_SIZE];
 	nova_error_t *error = NULL;
 	nova_instance_t *instance = NULL;
 	nova_snapshot_t *snapshot = NULL;
@@ -79,7 +112,7 @@ static void take(struct job *job)
 		job_problem(job, 400, "invalid", "the field 'instance_id' is missing");
 		return;
 	}
-	if (memo_get(name, left, sizeof(left)))
+	if (memo_get(MEMO_LEFT, name, left))
 		nova_snapshot_open(nova_host_get(job_nova(job)), left, &snapshot, NULL);
 	if (snapshot)
 		answer_with(job, 200, snapshot);
@@ -94,14 +127,14 @@ static void take(struct job *job)
 
 /* --- going on from one --- */
 
-int snapshot_restore_opts(struct job *job, const char *name, char function[65],
+int snapshot_restore_opts(struct job *job, const char *name, char function[MEMO_SIZE],
 	nova_instance_opts *opts, nova_error_t **error)
 {
 	nova_snapshot_t *snapshot;
 	int code = nova_snapshot_open(nova_host_get(job_nova(job)), name, &snapshot, error);
 	if (code != 0)
 		return code;
-	bool is_known = memo_get(nova_snapshot_id(snapshot), function, 65);
+	bool is_known = runs_as(job, snapshot, function);
 	nova_snapshot_free(snapshot);
 	opts->function = job_field(job, "function");
 	if (!opts->function && is_known)
@@ -119,7 +152,7 @@ int snapshot_restore_opts(struct job *job, const char *name, char function[65],
 static int submit_restore(
 	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
 {
-	char function[65];
+	char function[MEMO_SIZE];
 	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
 	int code = snapshot_restore_opts(job, job_path(job, "id"), function, &opts, error);
 	opts.name = job_field(job, "name");
@@ -157,15 +190,22 @@ static void get(struct job *job)
 	nova_error_free(error);
 }
 
+/* The path may have its name, by which nothing is remembered. */
 static void drop(struct job *job)
 {
 	nova_error_t *error = NULL;
+	nova_snapshot_t *snapshot = NULL;
 	nova_host_t *host = nova_host_get(job_nova(job));
-	if (nova_snapshot_delete(host, job_path(job, "id"), &error) != 0)
-		job_fail_by(job, error);
-	else
+	char id[MEMO_SIZE];
+	nova_snapshot_open(host, job_path(job, "id"), &snapshot, NULL);
+	snprintf(id, sizeof(id), "%s", nova_snapshot_id(snapshot));
+	nova_snapshot_free(snapshot);
+	if (nova_snapshot_delete(host, job_path(job, "id"), &error) == 0) {
+		memo_drop(MEMO_FUNCTION, id);
 		job_status(job, 204);
-	memo_drop(job_path(job, "id"));
+	} else {
+		job_fail_by(job, error);
+	}
 	nova_error_free(error);
 }
 

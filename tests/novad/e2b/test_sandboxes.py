@@ -102,6 +102,20 @@ class Life(E2bCase):
         self.raises(error, "--network nat", create, template="small", allow_internet_access=True)
         self.create(template="small", allow_internet_access=False)
 
+    def test_a_template_may_be_a_version_or_an_alias(self):
+        self.register("small", "cat", "shell", "--concurrency", "4")
+        self.novactl("version", "publish", "small")
+        self.novactl("alias", "set", "small", "prod", "1")
+        self.novactl("update", "small", "--memory", "256")
+        self.sandboxes()
+        for template, version, name in (("small:1", 1, "small:1"), ("small:prod", 1, "small:1"),
+                                        ("small", 2, "small"), ("small:latest", 2, "small")):
+            with self.subTest(template):
+                sandbox = self.create(template=template)
+                path = f"/api/v1/instances/{sandbox.sandbox_id}"
+                self.assertEqual(self.gets(200, "GET", path)["version"], version)
+                self.assertEqual(sandbox.get_info().template_id, name)
+
     def test_the_one_for_asyncio_works_as_well(self):
         self.sandboxes()
         path = self.directory / "x"  # the fake engine's guests have the host's files

@@ -64,10 +64,28 @@ class RealVM(WebSocketCase):
         self.assertEqual(branch["stdout"], "[1, 4]\n")
         done = self.curl("/execute", {"code": "print(x)", "instance": branch["branch_id"], **run})
         self.assertEqual(done["stdout"], "[1, 4]\n")
+        self.snapshots_of_a_branch_are_its_own(branch["branch_id"], first["snapshot_id"])
         modes = self.gets(200, "GET", f"{API}/usage")["usage"]
         self.assertEqual({u["mode"]: u["calls"] for u in modes if u["calls"]},
                          {"checkpointed": 2, "branched": 2, "persistent": 2})
         self.stops(self.process)
+
+    def snapshots_of_a_branch_are_its_own(self, branch, parent):
+        taken = self.gets(201, "POST", f"{API}/snapshots", {"instance_id": branch})
+        self.assertNotEqual(taken["snapshot_id"], parent)
+        self.assertEqual((taken["function"], taken["version"]), ("execute-python", 1))
+        # a delete that is refused forgets nothing
+        self.is_refused(409, "busy", "DELETE", f"{API}/snapshots/{parent}")
+        told = self.gets(200, "GET", f"{API}/snapshots/{parent}")
+        self.assertEqual(told["function"], "execute-python")
+        # it goes on as the version that it was, when the function has gone on
+        function = f"{API}/functions/execute-python"
+        self.gets(201, "POST", f"{function}/versions")
+        self.assertEqual(self.gets(200, "PATCH", function, {"memory_mb": 160})["version"], 2)
+        path = f"{API}/snapshots/{taken['snapshot_id']}"
+        again = self.gets(201, "POST", f"{path}/restore", {})
+        self.assertEqual(again["version"], 1)
+        self.assertEqual(self.ask("DELETE", f"{API}/instances/{again['id']}").status, 200)
 
     @unittest.skipUnless(os.environ.get("NOVA_TEST_LONG"), "five guests boot: NOVA_TEST_LONG=1")
     def test_commands_run_snapshots_are_restored_and_branches_merged(self):

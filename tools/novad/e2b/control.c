@@ -194,6 +194,19 @@ uint32_t e2b_seconds(const struct job *job)
 	return timeout ? job_field_number(job, "timeout") : SECONDS;
 }
 
+/* An alias stands for what it points at now, so that a paused sandbox goes on as what it was. */
+static void name_template(
+	struct sandbox *sandbox, const struct job *job, const nova_function_t *function)
+{
+	const char *asked = job_field(job, "templateID"), *qualifier = strchr(asked, ':');
+	const char *name = nova_function_name(function);
+	if (qualifier && strcmp(qualifier, ":latest") != 0)
+		snprintf(sandbox->function, sizeof(sandbox->function), "%s:%u", name,
+			nova_function_version(function));
+	else
+		snprintf(sandbox->function, sizeof(sandbox->function), "%s", name);
+}
+
 static void describe(struct sandbox *sandbox, struct job *job, const nova_function_t *function)
 {
 	const char *key = job_key(job);
@@ -210,7 +223,7 @@ static void describe(struct sandbox *sandbox, struct job *job, const nova_functi
 	random_hex(sandbox->token, 32);
 	snprintf(sandbox->owner, sizeof(sandbox->owner), "%s", e2b_owner(job));
 	snprintf(sandbox->key, sizeof(sandbox->key), "%s", key ? key : "");
-	snprintf(sandbox->function, sizeof(sandbox->function), "%s", nova_function_name(function));
+	name_template(sandbox, job, function);
 }
 
 int sandbox_start(struct job *job, struct sandbox *sandbox, uint32_t seconds, nova_error_t **error)

@@ -44,7 +44,7 @@ struct sandbox {
 	char owner[65];    /* the hash of the key that made it; "" where none is needed */
 	char key[65];      /* the name of that key */
 	char token[65];    /* what is needed to get inside */
-	char function[65]; /* its template */
+	char function[80]; /* its template, with the version if one was named */
 	char snapshot[65]; /* with which it was paused */
 	enum sandbox_state state;
 	bool auto_pause; /* and no end, when its time is over */
