@@ -323,6 +323,25 @@ class Invocations(LambdaCase):
         self.assertEqual((tries.read_text(), (self.directory / "triesy").read_text()),
                          ("xxx", "yy"))
 
+    def test_events_that_wait_take_nobodys_room_and_what_is_dropped_is_told(self):
+        self.stops(self.process)
+        process = self.novad("--max-bodies", "8")  # a key has half of that waiting
+        self.register("fails", "def handler(event):\n    raise ValueError('no')")
+        big = b'"%s"' % (b"x" * (3 << 20))
+        for number in range(1, 4):
+            answer = self.send(big, name="fails", headers=self.header(invocation_type="Event"))
+            self.assertEqual(answer.status, 202, answer.read())
+            await_that(lambda number=number: len(self.gets(
+                200, "GET", "/api/v1/logs?function=fails")["invocations"]) == number,
+                       "it has failed")
+        def numbers():
+            return self.ask("GET", "/metrics").body.decode()
+
+        await_that(lambda: "\nnovad_dropped_total 2\n" in numbers(), "the first alone waits")
+        self.assertIn("\nnovad_body_bytes 0\n", numbers())
+        self.assertEqual(self.log().count("is not begun again: as much waits already"), 2)
+        self.stops(process)
+
     def test_a_stopping_server_begins_nothing_again(self):
         self.register("fails", "def handler(event):\n    raise ValueError('no')")
         self.assertEqual(self.send(name="fails",

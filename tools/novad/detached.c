@@ -3,7 +3,8 @@
  * Calls that nobody waits for: who has asked is answered as soon as they have begun. What comes of
  * them is in the log of calls. They are counted as calls while they run, and when the server stops
  * they have the time of all others. One that fails is begun again, twice at most, as Amazon does;
- * whoever wants that once only can tell by the payload.
+ * whoever wants that once only can tell by the payload. Those that wait for that are counted apart,
+ * so that they take nobody's room, and a key has half of what may wait.
  */
 #include <stdlib.h>
 
@@ -27,7 +28,7 @@ struct detached {
 };
 
 static LIST_HEAD(, detached) calls;
-static size_t running, waiting;
+static size_t running, waiting, waiting_bytes;
 
 static void on_woken(void *userdata)
 {
@@ -56,6 +57,44 @@ static void stop_counting(struct detached *call)
 	call->novad->calls--;
 	if (call->key)
 		call->key->calls--;
+}
+
+static size_t bytes_most(const struct detached *call)
+{
+	return (size_t)call->novad->settings.bodies_mb << 20;
+}
+
+static bool may_wait(const struct detached *call)
+{
+	const struct settings *settings = &call->novad->settings;
+	const struct key *key = call->key;
+	size_t most = bytes_most(call);
+	if (waiting >= settings->calls || waiting_bytes + call->held > most)
+		return false;
+	return !key || (key->waiting < settings->key_calls &&
+			       key->waiting_bytes + call->held <= most / 2);
+}
+
+static void begin_waiting(struct detached *call)
+{
+	waiting++;
+	waiting_bytes += call->held;
+	call->novad->body_bytes -= call->held;
+	if (call->key) {
+		call->key->waiting++;
+		call->key->waiting_bytes += call->held;
+	}
+}
+
+static void stop_waiting(struct detached *call)
+{
+	waiting--;
+	waiting_bytes -= call->held;
+	call->novad->body_bytes += call->held;
+	if (call->key) {
+		call->key->waiting--;
+		call->key->waiting_bytes -= call->held;
+	}
 }
 
 static void call_free(struct detached *call)
@@ -94,22 +133,35 @@ static void wait_for_next(struct detached *call)
 	call->job = NULL;
 	call->again_at =
 		now_ms() + ((int64_t)call->novad->settings.event_retry_ms << (call->tries - 1));
-	waiting++;
+	begin_waiting(call);
+}
+
+static void drop(struct detached *call)
+{
+	const struct novad *novad = call->novad;
+	const char *run = json_string_value(json_object_get(call->options, "run"));
+	call->novad->counters[COUNTER_DROPPED]++;
+	log_line(novad->log, NOVA_LOG_WARN,
+		"the asynchronous call %s of the key '%s' has failed and is not begun again: as "
+		"much waits already as --max-calls, --key-calls and --max-bodies let wait",
+		run, call->key ? call->key->name : "");
+	forget(call);
 }
 
 static void on_end(void *userdata, const json_t *reply)
 {
 	struct detached *call = userdata;
-	const struct novad *novad = call->novad;
 	if (call->exchange) {
 		exchange_answer_job(call->exchange, reply);
 		call_free(call);
 		return;
 	}
 	stop_counting(call);
-	if (call->tries < TRIES && !novad->draining && waiting < novad->settings.calls &&
-		is_worth_it(reply))
+	bool again = call->tries < TRIES && !call->novad->draining && is_worth_it(reply);
+	if (again && may_wait(call))
 		wait_for_next(call);
+	else if (again)
+		drop(call);
 	else
 		forget(call);
 }
@@ -132,9 +184,17 @@ static void try_again(struct detached *call)
 	char run[33];
 	random_hex(run, 16); /* each is a call by itself in the log */
 	json_object_set_new(call->options, "run", json_string(run));
-	waiting--;
+	stop_waiting(call);
 	begin_counting(call);
 	try(call);
+}
+
+/* Those who wait for an answer come first. */
+static bool has_room(const struct detached *call)
+{
+	const struct novad *novad = call->novad;
+	return novad->calls < novad->settings.calls && novad->body_bytes <= bytes_most(call) / 2 &&
+	       (!call->key || call->key->calls < novad->settings.key_calls);
 }
 
 /* --- its life --- */
@@ -175,7 +235,7 @@ void detached_look(int64_t now)
 	struct detached *call, *next;
 	for (call = LIST_FIRST(&calls); call; call = next) {
 		next = LIST_NEXT(call, all);
-		if (!call->job && now >= call->again_at)
+		if (!call->job && now >= call->again_at && has_room(call))
 			try_again(call);
 	}
 }
@@ -185,9 +245,10 @@ void detached_drain(void)
 	struct detached *call, *next;
 	for (call = LIST_FIRST(&calls); call; call = next) {
 		next = LIST_NEXT(call, all);
-		waiting -= !call->job;
-		if (!call->job)
-			forget(call);
+		if (call->job)
+			continue;
+		stop_waiting(call);
+		forget(call);
 	}
 }
 
@@ -207,5 +268,5 @@ void detached_free(void)
 		LIST_REMOVE(call, all);
 		call_free(call);
 	}
-	running = waiting = 0;
+	running = waiting = waiting_bytes = 0;
 }

@@ -69,6 +69,9 @@ static void put_requests(struct bytes *out, const struct novad *novad)
 		"Requests refused because too much is under way.", (double)counters[COUNTER_SHED]);
 	put_one(out, "novad_slow_total", "counter", "Connections that took too long.",
 		(double)counters[COUNTER_TIMEOUTS]);
+	put_one(out, "novad_dropped_total", "counter",
+		"Asynchronous calls that failed and were not begun again, as too many waited.",
+		(double)counters[COUNTER_DROPPED]);
 	put_one(out, "novad_connections", "gauge", "Connections now.", (double)novad->connections);
 	put_one(out, "novad_calls", "gauge", "Requests under way now.", (double)novad->calls);
 	put_one(out, "novad_body_bytes", "gauge", "Bodies in memory now.",

@@ -92,6 +92,9 @@ struct key {
 	char name[65];
 	unsigned char hash[32];
 	uint32_t calls; /* under way */
+	/* asynchronous ones that have failed, and wait to be begun again */
+	uint32_t waiting;
+	size_t waiting_bytes;
 	/* Requests: so many in so many milliseconds, and `burst` at once; 0: as many as it likes.
 	 */
 	uint32_t rate, period_ms, burst;
@@ -175,6 +178,7 @@ enum counter {
 	COUNTER_ABANDONED, /* the client went away */
 	COUNTER_SHED,      /* refused for too much of something */
 	COUNTER_TIMEOUTS,  /* hung up on for slowness */
+	COUNTER_DROPPED,   /* asynchronous calls that were to be begun again */
 	COUNTER_MICROSECONDS,
 	COUNTER_COUNT,
 };

@@ -112,9 +112,11 @@ static struct key *note_key(const struct key *found)
 		*at = key = need(calloc(1, sizeof(*key)));
 		keys_count++;
 	}
-	uint32_t calls = key->is.calls;
-	key->is = *found;
-	key->is.calls = calls;
+	memcpy(key->is.name, found->name, sizeof(found->name));
+	memcpy(key->is.hash, found->hash, sizeof(found->hash));
+	key->is.rate = found->rate;
+	key->is.period_ms = found->period_ms;
+	key->is.burst = found->burst;
 	return &key->is;
 }
 
