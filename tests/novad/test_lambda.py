@@ -234,6 +234,30 @@ class Signatures(LambdaCase):
         self.ok(access=ci)
         self.fails(429, "TooManyRequestsException", access=ci)
 
+    def test_who_knows_but_the_name_of_a_key_takes_nobodys_room(self):
+        self.stops(self.process)
+        process = self.novad("--max-calls", "8")
+        path = f"{FUNCTIONS}/echo/invocations"
+        forged = signed("POST", path, b"", (self.access[0], "x" * 40))
+        lines = [f"{name}: {value}" for name, value in forged.items() if name != "host"]
+        head = self.head("POST", path, "Content-Length: 8000000", "Connection: close", *lines)
+        head = head.replace(f"x-api-key: {self.key}\r\n".encode(), b"")
+        waiting = [self.raw(head) for _ in range(2)]
+        await_that(lambda: self.send().status == 503, "they have a share of their own")
+        answers = [self.read_all(self.raw(head)) for _ in range(8)]
+        self.assertEqual({answer.split(b"\r\n", 1)[0] for answer in answers},
+                         {b"HTTP/1.1 503 Service Unavailable"})
+        self.assertEqual(self.ask("POST", "/functions/echo/invoke", b"1").body, b"1")
+        self.assertEqual(self.ask("GET", "/api/v1/functions").status, 200)
+        named = (("x-amz-content-sha256", hashlib.sha256(b"{}").hexdigest()),)
+        self.ok(headers=named)  # its signature is known to be right before its body comes
+        self.fails(503, "ServiceException", "X-Amz-Content-Sha256")
+        self.fails(403, "InvalidSignatureException", headers=named, sent_body=b"[]")
+        for raw in waiting:
+            raw.close()
+        await_that(lambda: self.send().status == 200, "there is room again")
+        self.stops(process)
+
     def test_a_signing_key_that_others_read_is_none(self):
         self.assertEqual(credentials(self, "key-1"), self.access)
         path = self.home / "novad/signing.key"

@@ -253,10 +253,7 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 	count_answer(front->novad, x);
 	if (x->method)
 		access_line(x);
-	front->novad->body_bytes -= x->body.len + x->held;
-	front->novad->calls -= x->admitted;
-	if (x->admitted && x->key)
-		x->key->calls--;
+	gate_leave(x);
 	x->client->exchange = NULL;
 	x->client->deadline = -1; /* libmicrohttpd's own limit counts: idle_ms */
 	front->busy--;

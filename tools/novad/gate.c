@@ -15,6 +15,7 @@
 #define PREFIX        "/api/v1"
 #define VALUE_MAX     512         /* of a part of the path or the query */
 #define KEY_PROTOCOL  "nova.key." /* and the key */
+#define UNVERIFIED_SHARE 4 /* a part of what all may have */
 #define GUEST_UNKNOWN "the key that made this sandbox is not valid any more"
 
 /* --- ids --- */
@@ -149,7 +150,7 @@ static bool needs_key(const struct exchange *x)
 	       x->client->endpoint->place->reach != REACH_OWNER;
 }
 
-/* The same of a request that is signed, whose signature is looked at when its body is there. */
+/* The same of a request that is signed, whose signature is looked at later: take_signer(). */
 static bool check_signer(struct exchange *x)
 {
 	const char *name = signature_read(x);
@@ -341,16 +342,6 @@ static bool check_length(struct exchange *x)
 	return !x->answered;
 }
 
-static bool check_calls(struct exchange *x, const struct key *key)
-{
-	if (!key || key->calls < x->novad->settings.key_calls)
-		return true;
-	exchange_problem(x, 429, "too_many_calls",
-		"this key has %u calls under way, and may not have more",
-		x->novad->settings.key_calls);
-	return false;
-}
-
 static bool check_room(struct exchange *x)
 {
 	struct novad *novad = x->novad;
@@ -359,8 +350,10 @@ static bool check_room(struct exchange *x)
 	size_t calls = novad->calls + jobs_abandoned(server_jobs(novad->server));
 	if (calls >= settings->calls || novad->body_bytes >> 20 >= settings->bodies_mb)
 		exchange_problem(x, 503, "overloaded", "too much is under way: try again later");
-	else
-		check_calls(x, x->key);
+	else if (x->key && x->key->calls >= settings->key_calls)
+		exchange_problem(x, 429, "too_many_calls",
+			"this key has %u calls under way, and may not have more",
+			settings->key_calls);
 	if (x->answered) {
 		novad->counters[COUNTER_SHED]++;
 		return false;
@@ -372,6 +365,86 @@ static bool check_room(struct exchange *x)
 	return true;
 }
 
+/* --- signatures: most clients sign the body, and do not say what is in it before it comes. Until
+ * then anybody could have sent the head, so that these have a share of their own. --- */
+
+static size_t bodies_most(const struct exchange *x)
+{
+	const struct settings *settings = &x->novad->settings;
+	size_t most = (size_t)settings->bodies_mb << 20, one = (size_t)settings->body_kb << 10;
+	if (x->unverified)
+		most /= UNVERIFIED_SHARE;
+	return x->unverified && most < one ? one : most;
+}
+
+static size_t *bodies(const struct exchange *x)
+{
+	return x->unverified ? &x->novad->unverified_bytes : &x->novad->body_bytes;
+}
+
+static bool is_unverified(const struct exchange *x)
+{
+	return x->signer && !x->key;
+}
+
+static bool check_unverified(struct exchange *x)
+{
+	struct novad *novad = x->novad;
+	if (novad->unverified * UNVERIFIED_SHARE >= novad->settings.calls) {
+		novad->counters[COUNTER_SHED]++;
+		exchange_problem(x, 503, "overloaded",
+			"the bodies of too many signed requests are awaited: try again later, or "
+			"sign the header X-Amz-Content-Sha256, too");
+		return false;
+	}
+	novad->unverified++;
+	x->unverified = true;
+	return true;
+}
+
+/* It is counted as others are from then on. */
+static void verified(struct exchange *x)
+{
+	x->novad->unverified--;
+	x->novad->unverified_bytes -= x->body.len;
+	x->novad->body_bytes += x->body.len;
+	x->unverified = false;
+}
+
+/* The key is only said to be that of who asks until then, and nothing is counted as its own. */
+static bool take_signer(struct exchange *x)
+{
+	char secret[SIGNING_SECRET_MAX];
+	signing_secret(x->novad->signing_key, x->signer, secret);
+	bool fits = signature_check(x, secret);
+	explicit_bzero(secret, sizeof(secret));
+	x->key = fits ? x->signer : NULL;
+	return fits;
+}
+
+static bool check_signature(struct exchange *x)
+{
+	if (!is_unverified(x))
+		return !x->signer || signature_check_body(x);
+	if (!take_signer(x))
+		return false;
+	verified(x);
+	return check_rate(x) && check_room(x);
+}
+
+void gate_leave(struct exchange *x)
+{
+	struct novad *novad = x->novad;
+	*bodies(x) -= x->body.len;
+	novad->body_bytes -= x->held;
+	novad->unverified -= x->unverified;
+	novad->calls -= x->admitted;
+	if (x->admitted && x->key)
+		x->key->calls--;
+}
+
+/* --- heads and bodies --- */
+
 bool gate_head(struct exchange *x)
 {
 	name_it(x);
@@ -382,20 +455,6 @@ bool gate_head(struct exchange *x)
 	else if (check_origin(x) && !strcmp(x->method, "OPTIONS"))
 		preflight(x);
 	return !x->answered && find_route(x) && check_key(x) && gate_head_again(x);
-}
-
-/* Until then the key is only said to be that of who asks, and nothing is counted as its own. */
-static bool take_signer(struct exchange *x)
-{
-	char secret[SIGNING_SECRET_MAX];
-	signing_secret(x->novad->signing_key, x->signer, secret);
-	bool fits = signature_check(x, secret);
-	explicit_bzero(secret, sizeof(secret));
-	if (!fits || !check_calls(x, x->signer))
-		return false;
-	x->key = x->signer;
-	x->key->calls++;
-	return check_rate(x);
 }
 
 bool gate_head_again(struct exchange *x)
@@ -410,6 +469,8 @@ bool gate_head_again(struct exchange *x)
 		refuse(x, GUEST_UNKNOWN);
 	else if (x->novad->draining) /* it waited for its key */
 		exchange_problem(x, 503, "stopping", "novad is stopping: try another one");
+	else if (x->signer && signature_names_body(x))
+		take_signer(x);
 	if (x->answered || !check_rate(x))
 		return false;
 	if (x->route->flags & ROUTE_LATER) {
@@ -417,7 +478,7 @@ bool gate_head_again(struct exchange *x)
 			x->route->answer);
 		return false;
 	}
-	return x->route->direct || check_room(x);
+	return x->route->direct || (is_unverified(x) ? check_unverified(x) : check_room(x));
 }
 
 void gate_body(struct exchange *x, const char *data, size_t len)
@@ -429,14 +490,14 @@ void gate_body(struct exchange *x, const char *data, size_t len)
 	if (x->body_len > most)
 		exchange_problem(
 			x, 413, "too_big", "a body may have %u KiB", x->novad->settings.body_kb);
-	else if (x->novad->body_bytes >> 20 >= x->novad->settings.bodies_mb)
+	else if (*bodies(x) >= bodies_most(x))
 		exchange_problem(x, 503, "overloaded", "too many bodies are under way");
-	x->novad->body_bytes -= x->body.len;
+	*bodies(x) -= x->body.len;
 	if (x->answered)
 		bytes_free(&x->body);
 	else
 		bytes_add(&x->body, data, len);
-	x->novad->body_bytes += x->body.len;
+	*bodies(x) += x->body.len;
 }
 
 /* --- the whole request becomes the options of a job --- */
@@ -567,7 +628,7 @@ json_t *gate_query(struct exchange *x)
 
 bool gate_whole(struct exchange *x)
 {
-	if (x->signer && !take_signer(x))
+	if (!check_signature(x))
 		return false;
 	bool prefixed = !(x->route->flags & ROUTE_ONLY) &&
 			!strncmp(x->path, PREFIX "/", strlen(PREFIX "/"));

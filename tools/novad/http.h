@@ -49,6 +49,7 @@ struct exchange {
 	bool detached;                            /* it is answered when its job has begun */
 	json_t *options;                          /* of its job */
 	bool admitted;                            /* counted among the calls */
+	bool unverified; /* counted among those whose signature waits for the body */
 	bool has_begun, is_whole;
 	struct bytes body;
 	size_t body_len; /* with what was thrown away */
@@ -118,8 +119,13 @@ void idempotency_free(void);
 bool signature_is_there(const struct exchange *exchange);
 /* The name of the key that has signed its head; NULL: it has been answered what is wrong. */
 const char *signature_read(struct exchange *exchange);
-/* When all is there: false, if it has been answered that this secret has not signed it. */
+/* Whether the head says which body was signed, so that the signature can be checked before that
+ * has come. */
+bool signature_names_body(const struct exchange *exchange);
+/* Then, or when all is there: false, if it has been answered that this secret has not signed it. */
 bool signature_check(struct exchange *exchange, const char *secret);
+/* When all is there: false, if it has been answered that this is not the body that was signed. */
+bool signature_check_body(struct exchange *exchange);
 void signature_free(struct signature *signature);
 
 /* --- lambda.c --- */
@@ -194,6 +200,8 @@ bool gate_head_again(struct exchange *exchange);
 void gate_body(struct exchange *exchange, const char *data, size_t len);
 /* When all is there: false, if it has been answered. */
 bool gate_whole(struct exchange *exchange);
+/* It is over: nothing of it is counted any more. */
+void gate_leave(struct exchange *exchange);
 /* The parameters, checked. NULL: it has been answered. */
 json_t *gate_query(struct exchange *exchange);
 /* A body that has come as a message, checked; it counts as a call from then on. NULL: it has been

@@ -197,6 +197,7 @@ struct novad {
 	log_fn log;
 	bool draining;
 	size_t connections, calls, body_bytes; /* there now */
+	size_t unverified, unverified_bytes;   /* the same of those whose signature is not */
 	uint64_t counters[COUNTER_COUNT];
 };
 

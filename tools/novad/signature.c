@@ -492,30 +492,42 @@ static void sign(char out[2 * HASH + 1], const struct signature *s, const char *
 	gnutls_memset(key, 0, sizeof(key));
 }
 
+static bool refuse_mismatch(struct exchange *x)
+{
+	return refuse(x, INVALID,
+		"The request signature we calculated does not match the signature you provided. "
+		"Check your AWS Secret Access Key and signing method. Consult the service "
+		"documentation for details.");
+}
+
+bool signature_names_body(const struct exchange *x)
+{
+	return exchange_header(x, "X-Amz-Content-Sha256");
+}
+
 /* A body that says of itself that it is not signed, or is signed piece by piece, is none of these
  * routes; neither does a hash count that is not its own. */
-static bool check_body(const struct exchange *x, const char *hash)
+bool signature_check_body(struct exchange *x)
 {
+	char hash[2 * HASH + 1];
 	const char *given = exchange_header(x, "X-Amz-Content-Sha256");
-	return !given || !strcmp(given, hash);
+	hash_hex(hash, x->body.data, x->body.len);
+	return !given || !strcmp(given, hash) || refuse_mismatch(x);
 }
 
 bool signature_check(struct exchange *x, const char *secret)
 {
 	struct bytes request = { 0 };
 	const struct signature *s = x->signature;
+	const char *named = exchange_header(x, "X-Amz-Content-Sha256");
 	char hash[2 * HASH + 1], body_hash[2 * HASH + 1], wanted[2 * HASH + 1];
 	hash_hex(body_hash, x->body.data, x->body.len);
-	bool fits = add_request(&request, x, s, body_hash);
+	bool fits = add_request(&request, x, s, named ? named : body_hash);
 	hash_hex(hash, request.data, request.len);
 	bytes_free(&request);
 	sign(wanted, s, secret, hash);
 	fits = fits && strlen(s->value) == 2 * HASH &&
-	       gnutls_memcmp(s->value, wanted, 2 * HASH) == 0 && check_body(x, body_hash);
+	       gnutls_memcmp(s->value, wanted, 2 * HASH) == 0;
 	gnutls_memset(wanted, 0, sizeof(wanted));
-	return fits ||
-	       refuse(x, INVALID,
-		       "The request signature we calculated does not match the signature you "
-		       "provided. Check your AWS Secret Access Key and signing method. Consult the "
-		       "service documentation for details.");
+	return fits || refuse_mismatch(x);
 }
