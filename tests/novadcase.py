@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A novad of one's own, and clients that speak HTTP as they like."""
+import concurrent.futures
+import hashlib
 import http.client
 import json
 import re
@@ -7,6 +9,7 @@ import selectors
 import signal
 import socket
 import subprocess
+import threading
 import urllib.parse
 
 from novatest import BUILD, HomeCase, await_that
@@ -62,7 +65,13 @@ class NovadCase(HomeCase):
         self.port = int(ports[0]) if ports else None
         keys = self.home / "novad/keys"
         self.key = keys.read_text().strip() if keys.exists() else None
+        self.key_name = self.named(self.key) if self.key else None
         return process
+
+    @staticmethod
+    def named(key):
+        """What a key is called whose line has no name."""
+        return f"key-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
     @staticmethod
     def end(process):
@@ -120,6 +129,17 @@ class NovadCase(HomeCase):
         self.assertEqual((problem["code"], problem["status"]), (code, status), problem)
         self.assertEqual(problem["error"], problem["detail"])
         return problem
+
+    @staticmethod
+    def all_at_once(count, ask):
+        """What each of so many threads is answered, which begin at the same time."""
+        together = threading.Barrier(count)
+
+        def come(number):
+            together.wait()
+            return ask(number)
+        with concurrent.futures.ThreadPoolExecutor(count) as threads:
+            return list(threads.map(come, range(count)))
 
     def raw(self, data=b""):
         """A connection that sends what it likes."""

@@ -165,11 +165,15 @@ typedef struct nova_function_opts {
 	 * place is its memory, and what it has in /tmp, what the next call finds. NULL or "":
 	 * nothing */
 	const char *rehearse;
+	/** What it replaces, or updates, must still be as it was then: its
+	 * nova_function_updated_us(), which no two states of a function have in common. 0: whatever
+	 * is there, if anything */
+	uint64_t if_updated_us;
 } nova_function_opts;
 #define NOVA_FUNCTION_OPTS_INIT                                                                    \
 	{                                                                                          \
 		sizeof(nova_function_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
-			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                      \
+			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                   \
 	}
 /** Bytes that the packages of nova_function_opts.requirements may be together. Since 0.1. */
 #define NOVA_REQUIREMENTS_MAX (250u << 20)
@@ -199,7 +203,7 @@ typedef struct nova_function_opts {
  *  - NOVA_ECORRUPT: a package does not have the hash that the requirements give
  *  - NOVA_ECANCELED: by the token
  *  - with #NOVA_CHECK_ALWAYS the codes of nova_vm_start() and nova_vm_init()
- *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EBUSY: it is not what `if_updated_us` says, or not there any more; or after fork()
  *  - NOVA_EIO: the host refused something, or the registry of packages cannot be reached
  *  - NOVA_ENOSPC, NOVA_ENOMEM: the host refused something
  * Since 0.1.
@@ -240,7 +244,7 @@ typedef struct nova_function_update_opts {
  *  - NOVA_ENOTFOUND: there is no such function
  *  - NOVA_EINVAL: a bad option; another runtime without code; a published version, which never
  *    changes
- *  - NOVA_EBUSY: others change it again and again
+ *  - NOVA_EBUSY: it is not what `if_updated_us` says; or others change it again and again
  *  - the other codes of nova_function_register()
  * Since 0.1.
  */

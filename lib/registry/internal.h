@@ -51,6 +51,9 @@ const char *record_difference(const struct function_record *a, const struct func
 /* Whether both are one version of a function: the same code, and VMs and calls that are the same.
  */
 bool record_same_version(const struct function_record *a, const struct function_record *b);
+/* Whether what is stored now is as the options want it to be (if_updated_us). */
+int check_expected(const nova_function_opts *opts, const struct function_record *present,
+	nova_error_t **error);
 /* Whether that version of a function is stored already. */
 int registry_has_version(struct registry *registry, const struct function_record *record,
 	bool *ret_has, nova_error_t **error);

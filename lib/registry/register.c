@@ -198,6 +198,20 @@ static void record_move(struct function_record *to, struct function_record *from
 	memset(from, 0, sizeof(*from));
 }
 
+static int fail_changed(const char *name, nova_error_t **error)
+{
+	return nova_fail(error, NOVA_EBUSY,
+		"the function '%s' was changed by somebody else meanwhile", name);
+}
+
+int check_expected(
+	const nova_function_opts *o, const struct function_record *present, nova_error_t **error)
+{
+	if (!o->if_updated_us || (present->name && present->updated_us == o->if_updated_us))
+		return 0;
+	return fail_changed(o->name, error);
+}
+
 /* Whether nobody has changed what an update began with. */
 static int check_base(const struct function_record *base, const struct function_record *present,
 	nova_error_t **error)
@@ -205,8 +219,7 @@ static int check_base(const struct function_record *base, const struct function_
 	if (present->name && !strcmp(present->id, base->id) &&
 		present->updated_us == base->updated_us)
 		return 0;
-	return nova_fail(error, NOVA_EBUSY,
-		"the function '%s' was changed by somebody else meanwhile", base->name);
+	return fail_changed(base->name, error);
 }
 
 /* Makes the image of the code, and finds what is stored under that name now. */
@@ -222,6 +235,8 @@ static int look_before(struct registry *registry, const struct code_source *sour
 		r = runtime_is_still(registry, record, error);
 	if (r == 0)
 		r = registry_read_present(registry, record->name, present, error);
+	if (r == 0)
+		r = check_expected(source->opts, present, error);
 	return r == 0 && source->base ? check_base(source->base, present, error) : r;
 }
 

@@ -245,7 +245,7 @@ static int begin(
 		code = record_copy(&u->base, &function->record, error);
 	c->name = u->base.name;
 	c->flags |= NOVA_REGISTER_REPLACE;
-	return code;
+	return code < 0 ? code : check_expected(c, &u->base, error);
 }
 
 int registry_update(struct registry *registry, const char *name,

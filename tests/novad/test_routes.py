@@ -279,6 +279,22 @@ class Functions(NovadCase):
         self.is_refused(404, "not_found", "DELETE", f"{API}/functions/greet")
         self.is_refused(404, "no_route", "GET", "/functions")
 
+    def test_of_those_who_change_the_same_state_at_once_one_wins(self):
+        self.register("f", "echo 0", "shell")
+        self.novad()
+        path = f"{API}/functions/f"
+        for method, body in (("PUT", {"runtime": "shell"}), ("PATCH", {})):
+            with self.subTest(method):
+                etag = self.ask("GET", path).headers["ETag"]
+                answers = self.all_at_once(8, lambda number, etag=etag, method=method, body=body:
+                                           self.ask(method, path, {
+                                               **body, "code": f"echo {method} {number}"},
+                                                    If_Match=etag))
+                statuses = sorted(answer.status for answer in answers)
+                self.assertEqual(statuses, [200] + [412] * 7)
+                won = next(a.headers["ETag"] for a in answers if a.status == 200)
+                self.assertEqual(self.ask("GET", path).headers["ETag"], won)
+
     def test_what_is_given_is_changed_and_no_more(self):
         self.register("f", "echo '\"'$A'\"'", "shell", "--env", "A=one", "--memory", "256")
         self.novad()

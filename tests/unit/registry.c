@@ -162,6 +162,48 @@ START_TEST(something_else_needs_the_replace_flag)
 }
 END_TEST
 
+static int replace_seen(uint64_t seen_us, const char *code)
+{
+	nova_function_opts o = opts_of("hello", code);
+	o.flags = NOVA_REGISTER_REPLACE;
+	o.if_updated_us = seen_us;
+	return nova_function_register(&nova, &o, NULL, &error);
+}
+
+static int update_seen(uint64_t seen_us, uint32_t timeout_s)
+{
+	nova_function_opts change = NOVA_FUNCTION_OPTS_INIT;
+	nova_function_update_opts o = NOVA_FUNCTION_UPDATE_OPTS_INIT;
+	change.timeout_s = timeout_s;
+	change.if_updated_us = seen_us;
+	o.change = &change;
+	return nova_function_update(&nova, "hello", &o, NULL, &error);
+}
+
+START_TEST(what_has_changed_since_it_was_seen_is_left_alone)
+{
+	AUTO_FUNCTION nova_function_t *first = NULL, *second = NULL, *third = NULL;
+	ck_ok(add(&nova, "hello", "print(1)", 0));
+	ck_ok(nova_function_get(&nova, "hello", &first, &error));
+	uint64_t seen_us = nova_function_updated_us(first);
+	ck_ok(replace_seen(seen_us, "print(2)"));
+	ck_fails_with(NOVA_EBUSY, "'hello' was changed", replace_seen(seen_us, "print(3)"));
+	/* also where it would be the same again */
+	ck_fails_with(NOVA_EBUSY, "'hello' was changed", replace_seen(seen_us, "print(2)"));
+	ck_fails_with(NOVA_EBUSY, "'hello' was changed", update_seen(seen_us, 7));
+	ck_ok(nova_function_get(&nova, "hello", &second, &error));
+	ck_assert_uint_eq(nova_function_version(second), 2);
+	ck_ok(update_seen(nova_function_updated_us(second), 7));
+	ck_ok(nova_function_get(&nova, "hello", &third, &error));
+	ck_assert_uint_eq(nova_function_number(third, "timeout_s"), 7);
+	ck_ok(nova_function_delete(&nova, "hello", 0, &error));
+	ck_fails_with(NOVA_EBUSY, "'hello' was changed",
+		replace_seen(nova_function_updated_us(third), "print(4)"));
+	ck_fails(NOVA_ENOTFOUND, nova_function_get(&nova, "hello", &third, &error));
+	ck_consistent();
+}
+END_TEST
+
 START_TEST(one_code_has_one_disk_as_long_as_anyone_uses_it)
 {
 	AUTO_FUNCTION nova_function_t *a = NULL, *b = NULL;
@@ -728,6 +770,7 @@ static Suite *registry_suite(void)
 	tcase_add_test(tc, the_same_again_changes_nothing);
 	tcase_add_test(tc, a_version_keeps_its_handler_when_its_labels_change);
 	tcase_add_test(tc, something_else_needs_the_replace_flag);
+	tcase_add_test(tc, what_has_changed_since_it_was_seen_is_left_alone);
 	tcase_add_test(tc, one_code_has_one_disk_as_long_as_anyone_uses_it);
 	tcase_add_test(tc, what_was_compiled_goes_with_the_last_who_has_the_code);
 	tcase_add_test(tc, a_module_may_be_text);

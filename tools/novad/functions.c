@@ -91,12 +91,20 @@ static bool matches(const char *condition, const nova_function_t *function)
 	return !strcmp(condition, "*") || strstr(condition, etag);
 }
 
-/* False: it has been answered that it is not, or that it is none any more. */
-static bool is_unchanged(struct job *job, const char *name)
+static void refuse_changed(struct job *job, const char *name)
+{
+	job_problem(job, 412, "changed", "function '%s' is not what If-Match names", name);
+}
+
+/* False: it has been answered that it is not, or that it is none any more. The moment is that of
+ * the state it was found in, so that who changes it meanwhile is not overwritten; 0: it may be in
+ * any. */
+static bool is_unchanged(struct job *job, const char *name, uint64_t *ret_updated_us)
 {
 	nova_error_t *error = NULL;
 	nova_function_t *function = NULL;
 	const char *wanted = condition(job, "If-Match");
+	*ret_updated_us = 0;
 	if (!wanted)
 		return true;
 	if (nova_function_get(job_nova(job), name, &function, &error) != 0) {
@@ -105,9 +113,10 @@ static bool is_unchanged(struct job *job, const char *name)
 		return false;
 	}
 	bool same = matches(wanted, function);
+	*ret_updated_us = nova_function_updated_us(function);
 	nova_function_free(function);
 	if (!same)
-		job_problem(job, 412, "changed", "function '%s' is not what If-Match names", name);
+		refuse_changed(job, name);
 	return same;
 }
 
@@ -166,11 +175,13 @@ static void take(const struct job *job, nova_function_opts *opts, struct lists *
 }
 
 /* Takes both. */
-static void answer_stored(
-	struct job *job, int code, unsigned status, nova_function_t *function, nova_error_t *error)
+static void answer_stored(struct job *job, int code, unsigned status,
+	const nova_function_opts *opts, nova_function_t *function, nova_error_t *error)
 {
 	if (code == 0)
 		function_answer(job, status, function);
+	else if (code == NOVA_EBUSY && opts->if_updated_us)
+		refuse_changed(job, job_path(job, "id"));
 	else if (code == NOVA_EFUNCTION) /* it is what was sent that is wrong */
 		job_problem(job, 422, "function_failed", "%s", nova_error_message(error));
 	else
@@ -179,7 +190,8 @@ static void answer_stored(
 	nova_error_free(error);
 }
 
-static void store(struct job *job, const char *name, uint32_t flags, unsigned status)
+static void store(
+	struct job *job, const char *name, uint32_t flags, uint64_t if_updated_us, unsigned status)
 {
 	nova_error_t *error = NULL;
 	nova_function_t *function = NULL;
@@ -188,31 +200,33 @@ static void store(struct job *job, const char *name, uint32_t flags, unsigned st
 	take(job, &opts, &lists);
 	opts.name = name;
 	opts.flags |= flags;
+	opts.if_updated_us = if_updated_us;
 	int code = nova_function_register(job_nova(job), &opts, &function, &error);
-	answer_stored(job, code, status, function, error);
+	answer_stored(job, code, status, &opts, function, error);
 }
 
 static void create(struct job *job)
 {
-	store(job, job_field(job, "name"), 0, 201);
+	store(job, job_field(job, "name"), 0, 0, 201);
 }
 
 /* False: it has been answered that the function is not what the request takes it for. */
-static bool is_meant(struct job *job, const char *name)
+static bool is_meant(struct job *job, const char *name, uint64_t *ret_updated_us)
 {
 	const char *given = job_field(job, "name");
 	if (given && strcmp(given, name) != 0)
 		job_problem(job, 400, "invalid", "the field 'name' is not that of the path");
-	else if (is_unchanged(job, name))
+	else if (is_unchanged(job, name, ret_updated_us))
 		return true;
 	return false;
 }
 
 static void replace(struct job *job)
 {
+	uint64_t updated_us;
 	const char *name = job_path(job, "id");
-	if (is_meant(job, name))
-		store(job, name, NOVA_REGISTER_REPLACE, 200);
+	if (is_meant(job, name, &updated_us))
+		store(job, name, NOVA_REGISTER_REPLACE, updated_us, 200);
 }
 
 static void update(struct job *job)
@@ -223,15 +237,17 @@ static void update(struct job *job)
 	nova_function_opts change = NOVA_FUNCTION_OPTS_INIT;
 	nova_function_update_opts opts = NOVA_FUNCTION_UPDATE_OPTS_INIT;
 	const char *name = job_path(job, "id");
-	if (!is_meant(job, name))
+	uint64_t updated_us;
+	if (!is_meant(job, name, &updated_us))
 		return;
 	take(job, &change, &lists);
+	change.if_updated_us = updated_us;
 	const char **reset = texts_of(json_object_get(job_fields(job), "reset"), &opts.reset_count);
 	opts.change = &change;
 	opts.reset = reset;
 	int code = nova_function_update(job_nova(job), name, &opts, &function, &error);
 	free(reset);
-	answer_stored(job, code, 200, function, error);
+	answer_stored(job, code, 200, &change, function, error);
 }
 
 /* --- reading and deleting --- */
@@ -287,7 +303,8 @@ static void drop(struct job *job)
 {
 	nova_error_t *error = NULL;
 	const char *name = job_path(job, "id");
-	if (!is_unchanged(job, name))
+	uint64_t updated_us;
+	if (!is_unchanged(job, name, &updated_us))
 		return;
 	const char *force = job_query(job, "force");
 	uint32_t flags = force && !strcmp(force, "true") ? NOVA_DELETE_FORCE : 0;

@@ -176,6 +176,7 @@ class FunctionOpts(_Options):
         ("preopens", POINTER(c_char_p)),
         ("preopens_count", c_size_t),
         ("rehearse", c_char_p),
+        ("if_updated_us", c_uint64),
     ]
 
 
