@@ -90,7 +90,7 @@ class Signatures(LambdaCase):
         super().setUp()
         self.register("echo", self.ECHO)
         self.process = self.novad("--access-log", self.directory / "access.log")
-        self.access = credentials(self, "key-1")
+        self.access = credentials(self, self.key_name)
 
     def ok(self, **named):
         answer = self.send(**named)
@@ -109,7 +109,7 @@ class Signatures(LambdaCase):
         self.ok(query="Qualifier=%24LATEST")
         self.ok(name="arn%3Aaws%3Alambda%3Aeu-x-1%3A123456789012%3Afunction%3Aecho")
         line = json.loads((self.directory / "access.log").read_text().splitlines()[0])
-        self.assertEqual((line["key"], line["status"]), ("key-1", 200))
+        self.assertEqual((line["key"], line["status"]), (self.key_name, 200))
 
     def test_what_is_not_signed_so_is_refused_as_aws_does(self):
         minutes = datetime.timedelta(minutes=1)
@@ -259,14 +259,14 @@ class Signatures(LambdaCase):
         self.stops(process)
 
     def test_a_signing_key_that_others_read_is_none(self):
-        self.assertEqual(credentials(self, "key-1"), self.access)
+        self.assertEqual(credentials(self, self.key_name), self.access)
         path = self.home / "novad/signing.key"
         self.assertEqual(path.stat().st_mode & 0o777, 0o600)
         path.chmod(0o640)
-        self.refuses_to_start("chmod 600", "--aws-credentials", "key-1")
+        self.refuses_to_start("chmod 600", "--aws-credentials", self.key_name)
         path.chmod(0o600)
         path.write_text("x" * 64)
-        self.refuses_to_start("no signing key", "--aws-credentials", "key-1")
+        self.refuses_to_start("no signing key", "--aws-credentials", self.key_name)
         self.refuses_to_start("none", "--aws-credentials", "none",
                               "--signing-key", self.directory / "another")
 
@@ -275,7 +275,7 @@ class Invocations(LambdaCase):
     def setUp(self):
         super().setUp()
         self.process = self.novad()
-        self.access = credentials(self, "key-1")
+        self.access = credentials(self, self.key_name)
 
     def header(self, **headers):
         return {f"x-amz-{name.replace('_', '-')}": value for name, value in headers.items()}.items()
@@ -497,6 +497,6 @@ class Boto3(LambdaCase):
         self.gets(200, "PATCH", "/api/v1/functions/echo", {"code": self.ECHO})
         done = subprocess.run(
             [DEBIAN, self.write("client.py", BOTO3), f"http://127.0.0.1:{self.port}",
-             *credentials(self, "key-1")], capture_output=True, text=True, timeout=120,
+             *credentials(self, self.key_name)], capture_output=True, text=True, timeout=120,
             check=False, env={"PATH": "/usr/bin:/bin", "HOME": str(self.directory)})
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

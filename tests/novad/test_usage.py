@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Usage and bills over HTTP."""
 from novadcase import NovadCase, UnixConnection
+from novatest import await_that
 
 API = "/api/v1"
 
@@ -24,7 +25,7 @@ class Usage(NovadCase):
         begun = self.gets(202, "POST", "/execute", {"command": ["true"], "stream": True})
         self.gets(200, "GET", f"{API}/usage")
         own, = [r for r in self.usage("?by=key,function")["usage"] if r["mode"] == "cached"]
-        self.assertEqual((own["key"], own["function"], own["calls"]), ("key-1", "f", 2))
+        self.assertEqual((own["key"], own["function"], own["calls"]), (self.key_name, "f", 2))
         others, = self.usage("?period=day&key=ci", by=self.other)["usage"]
         self.assertEqual((others["calls"], others["key"]), (3, ""))
         self.is_refused(403, "not_yours", "GET", f"{API}/usage?key=ci")
@@ -43,8 +44,26 @@ class Usage(NovadCase):
             page = self.usage(f"?by=key&limit=1&cursor={self.quoted(cursor)}", **owner())
             cursor, found = page["next_cursor"], found + page["usage"]
         self.assertEqual({r["key"]: r["calls"] for r in found if r["mode"] == "cached"},
-                         {"ci": 3, "key-1": 2})
+                         {"ci": 3, self.key_name: 2})
         self.assertEqual(found, self.usage("?by=key", **owner())["usage"])
+
+    def test_a_key_without_a_name_is_told_of_itself_wherever_its_line_is(self):
+        first, second = "first" * 4, "second" * 4
+        keys = self.home / "novad/keys"
+        keys.write_text(f"{first}\n{second}\n")
+        await_that(lambda: self.ask("GET", f"{API}/usage", key=False,
+                                    x_api_key=second).status == 200, "the file is read again")
+        self.gets(200, "POST", "/functions/f/invoke", {}, key=False, x_api_key=first)
+        keys.write_text(f"# a comment\n\n{second}\n")
+        await_that(lambda: self.ask("GET", f"{API}/usage", key=False,
+                                    x_api_key=first).status == 401, "the file is read again")
+        self.assertEqual(self.usage(by=second)["usage"], [])
+        keys.write_text(f"{second}\n{first}\n")
+        await_that(lambda: self.ask("GET", f"{API}/usage", key=False,
+                                    x_api_key=first).status == 200, "the file is read again")
+        own, = [r for r in self.usage("?by=key", by=first)["usage"] if r["mode"] == "cached"]
+        self.assertEqual((own["key"], own["calls"]), (self.named(first), 1))
+        self.assertEqual(self.usage(by=second)["usage"], [])
 
     def test_what_calls_would_cost(self):
         bill = self.gets(200, "POST", f"{API}/usage/estimate", {

@@ -71,8 +71,8 @@ static bool may_wait(const struct detached *call)
 	size_t most = bytes_most(call);
 	if (waiting >= settings->calls || waiting_bytes + call->held > most)
 		return false;
-	return !key || (key->waiting < settings->key_calls &&
-			       key->waiting_bytes + call->held <= most / 2);
+	return !key ||
+	       (key->waiting < settings->key_calls && key->waiting_bytes + call->held <= most / 2);
 }
 
 static void begin_waiting(struct detached *call)
@@ -99,6 +99,7 @@ static void stop_waiting(struct detached *call)
 
 static void call_free(struct detached *call)
 {
+	key_release(call->key);
 	json_decref(call->options);
 	bytes_free(&call->body);
 	free(call);
@@ -203,7 +204,7 @@ static bool has_room(const struct detached *call)
 static void take_over(struct detached *call, struct exchange *x)
 {
 	call->exchange = NULL;
-	call->key = x->key;
+	call->key = key_hold(x->key);
 	call->held = x->held;
 	x->held = 0;
 	x->admitted = false;

@@ -31,8 +31,17 @@ struct exchange *exchange_new(struct novad *novad, const char *uri)
 	return x;
 }
 
+void exchange_take_key(struct exchange *x, struct key *key)
+{
+	key_hold(key);
+	key_release(x->key);
+	x->key = key;
+}
+
 void exchange_free(struct exchange *x)
 {
+	key_release(x->key);
+	key_release(x->signer);
 	free(x->uri);
 	free(x->refused);
 	json_decref(x->offered);

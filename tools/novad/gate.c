@@ -12,11 +12,11 @@
 #include "http.h"
 #include "routes.h"
 
-#define PREFIX        "/api/v1"
-#define VALUE_MAX     512         /* of a part of the path or the query */
-#define KEY_PROTOCOL  "nova.key." /* and the key */
-#define UNVERIFIED_SHARE 4 /* a part of what all may have */
-#define GUEST_UNKNOWN "the key that made this sandbox is not valid any more"
+#define PREFIX           "/api/v1"
+#define VALUE_MAX        512         /* of a part of the path or the query */
+#define KEY_PROTOCOL     "nova.key." /* and the key */
+#define UNVERIFIED_SHARE 4           /* a part of what all may have */
+#define GUEST_UNKNOWN    "the key that made this sandbox is not valid any more"
 
 /* --- ids --- */
 
@@ -156,9 +156,8 @@ static bool check_signer(struct exchange *x)
 	const char *name = signature_read(x);
 	if (!name)
 		return false;
-	x->key = keys_named(x->novad->keys, name);
-	if (!x->key)
-		x->key = stored_named(name);
+	struct key *key = keys_named(x->novad->keys, name);
+	exchange_take_key(x, key ? key : stored_named(name));
 	if (!x->key && !(x->offered = json_pack("{s:s}", "name", name)))
 		refuse(x, SIGNATURE_UNKNOWN);
 	return x->key;
@@ -168,12 +167,11 @@ static bool check_signer(struct exchange *x)
  * as long as that is valid. */
 static bool check_guest(struct exchange *x)
 {
-	char name[65];
-	if (!e2b_admit(x, name) || !needs_key(x))
+	char name[65], hash[65];
+	if (!e2b_admit(x, name, hash) || !needs_key(x))
 		return !x->answered;
-	x->key = keys_named(x->novad->keys, name);
-	if (!x->key)
-		x->key = stored_named(name);
+	struct key *key = keys_hashed(x->novad->keys, hash);
+	exchange_take_key(x, key ? key : stored_named(name));
 	if (!x->key && !(x->offered = json_pack("{s:s}", "name", name)))
 		refuse(x, GUEST_UNKNOWN);
 	return x->key;
@@ -194,9 +192,9 @@ static bool check_key(struct exchange *x)
 	if (offered)
 		key = offered;
 	if (x->novad->keys && key)
-		x->key = keys_find(x->novad->keys, key);
+		exchange_take_key(x, keys_find(x->novad->keys, key));
 	if (needs_key(x) && key && !x->key)
-		x->key = stored_find(key);
+		exchange_take_key(x, stored_find(key));
 	if (!x->key && needs_key(x) && !key)
 		ask_for_key(x);
 	else if (!x->key && needs_key(x) && !(x->offered = json_pack("{s:s}", "key", key)))
@@ -418,7 +416,8 @@ static bool take_signer(struct exchange *x)
 	signing_secret(x->novad->signing_key, x->signer, secret);
 	bool fits = signature_check(x, secret);
 	explicit_bzero(secret, sizeof(secret));
-	x->key = fits ? x->signer : NULL;
+	if (fits)
+		exchange_take_key(x, x->signer);
 	return fits;
 }
 

@@ -86,6 +86,8 @@ void access_close(void);
 int64_t now_us(void);
 struct exchange *exchange_new(struct novad *novad, const char *uri);
 void exchange_free(struct exchange *exchange);
+/* It is that of who asks, from now on. */
+void exchange_take_key(struct exchange *exchange, struct key *key);
 void exchange_header_add(struct exchange *exchange, const char *name, const char *value);
 void exchange_problem(struct exchange *exchange, unsigned status, const char *code,
 	const char *format, ...) PRINTF_LIKE(4, 5);
@@ -144,9 +146,9 @@ json_t *lambda_problem(const json_t *problem, const char **ret_type);
 #define E2B_VERSION "2.63.0" /* of the SDK */
 
 extern const struct route e2b_routes[]; /* ends as `routes` do */
-/* Whether it may do something in the sandbox that its head names, and the name of the key that
- * made it. False: it has been answered. */
-bool e2b_admit(struct exchange *exchange, char key[65]);
+/* Whether it may do something in the sandbox that its head names, and the name and the hash of the
+ * key that made it. False: it has been answered. */
+bool e2b_admit(struct exchange *exchange, char key[65], char hash[65]);
 /* Its key is the one that made the sandbox. */
 bool e2b_is_owner(const struct exchange *exchange);
 /* False: this path is none of E2B's; else it has been answered what to do instead. */

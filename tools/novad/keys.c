@@ -2,7 +2,8 @@
 /*
  * Keys, as long as the store has none: a file with a line for each, KEY or NAME=KEY, where KEY is
  * the key itself or "sha256:" and the hash of it; then what it may have, as rate=100/s. Only hashes
- * stay in memory, and what is presented is compared by its hash, in a time that tells nothing.
+ * stay in memory, and what is presented is compared by its hash, in a time that tells nothing. A
+ * key without a name is called by a part of its hash, and not by its line, which others change.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,14 +24,45 @@
 #define HASHED    "sha256:"
 #define LIMIT_MAX 1000000
 
+static const char no_key[] = "is no key of at least 16 characters, alone or with limits as "
+			     "'rate=100/s burst=20'";
+
 struct keys {
 	char *path;
 	log_fn log;
 	struct stat seen;
-	struct key *at[KEYS_MAX]; /* those that are gone stay, as calls of theirs are under way */
-	bool valid[KEYS_MAX];
+	struct key **at; /* those that are gone stay as long as somebody holds them */
 	size_t count;
 };
+
+/* What a file says. */
+struct reading {
+	struct key at[KEYS_MAX];
+	size_t count;
+};
+
+struct key *key_hold(struct key *key)
+{
+	if (key)
+		key->holders++;
+	return key;
+}
+
+void key_release(struct key *key)
+{
+	if (key)
+		key->holders--;
+}
+
+void key_change(struct key *key, const struct key *to)
+{
+	memcpy(key->name, to->name, sizeof(key->name));
+	memcpy(key->hash, to->hash, sizeof(key->hash));
+	key->rate = to->rate;
+	key->period_ms = to->period_ms;
+	key->burst = to->burst;
+	key->valid = to->valid;
+}
 
 static void hash(const char *text, size_t len, unsigned char *out)
 {
@@ -45,16 +77,6 @@ static bool read_hash(const char *text, unsigned char *out)
 }
 
 /* --- the file --- */
-
-static struct key *same(struct keys *keys, const struct key *key)
-{
-	for (size_t i = 0; i < keys->count; i++)
-		if (!memcmp(keys->at[i]->hash, key->hash, sizeof(key->hash))) {
-			keys->valid[i] = true;
-			return keys->at[i];
-		}
-	return NULL;
-}
 
 /* A number and what follows it; 0: it is none. */
 static uint32_t number_of(const char *text, char **ret_rest)
@@ -112,93 +134,121 @@ bool key_take(const struct key *key, nova_t *nova, uint64_t *ret_wait_s)
 	return false;
 }
 
-static bool add_key(struct keys *keys, const struct key *key)
+/* NULL, or what is wrong with the line. */
+static const char *add_key(struct reading *reading, const struct key *key)
 {
-	struct key *known = same(keys, key);
-	if (!known && keys->count == KEYS_MAX)
-		return false;
-	if (!known) {
-		keys->at[keys->count] = known = need(calloc(1, sizeof(*known)));
-		keys->valid[keys->count++] = true;
-		memcpy(known->hash, key->hash, sizeof(key->hash));
-	}
-	memcpy(known->name, key->name, sizeof(key->name));
-	known->rate = key->rate;
-	known->period_ms = key->period_ms;
-	known->burst = key->burst;
-	return true;
+	for (size_t i = 0; i < reading->count; i++)
+		if (!memcmp(reading->at[i].hash, key->hash, sizeof(key->hash)))
+			return "has the key of another line";
+		else if (!strcmp(reading->at[i].name, key->name))
+			return "has the name of another line: each key needs one of its own";
+	if (reading->count == KEYS_MAX)
+		return "is one too many: 1000 keys are possible";
+	reading->at[reading->count++] = *key;
+	return NULL;
 }
 
-/* False: it is no key. `keys` NULL: that alone is asked. */
-static bool take_line(struct keys *keys, char *line, size_t number)
+static void name_key(struct key *key, const char *given)
 {
-	struct key key = { 0 };
-	char *text = line + strspn(line, " \t");
+	char hex[65];
+	hex_of(hex, key->hash, sizeof(key->hash));
+	if (given)
+		snprintf(key->name, sizeof(key->name), "%s", given);
+	else
+		snprintf(key->name, sizeof(key->name), "key-%.12s", hex);
+}
+
+/* NULL, or what is wrong with the line. */
+static const char *take_line(struct reading *reading, char *line)
+{
+	struct key key = { .valid = true };
+	char *text = line + strspn(line, " \t"), *name = NULL;
 	if (strchr("#\r\n", *text)) /* also the end of the text */
-		return true;
+		return NULL;
 	char *rest = text + strcspn(text, " \t\r\n");
 	if (*rest)
 		*rest++ = 0;
 	if (!take_limits(&key, rest))
-		return false;
+		return no_key;
 	char *equals = strchr(text, '=');
-	snprintf(key.name, sizeof(key.name), "key-%zu", number);
 	if (equals) {
 		*equals = 0;
-		snprintf(key.name, sizeof(key.name), "%s", text);
+		name = text;
 		text = equals + 1;
 	}
 	if (!strncmp(text, HASHED, strlen(HASHED))) {
 		if (!read_hash(text + strlen(HASHED), key.hash))
-			return false;
+			return no_key;
 	} else if (strlen(text) < KEY_MIN) {
-		return false;
+		return no_key;
 	} else {
 		hash(text, strlen(text), key.hash);
 	}
-	return !keys || add_key(keys, &key);
+	name_key(&key, name);
+	return add_key(reading, &key);
 }
 
-/* The number of the first line that is no key; 0: all are. */
-static size_t take_lines(struct keys *keys, FILE *in)
+/* False: it has been logged why. */
+static bool read_lines(const struct keys *keys, struct reading *reading, FILE *in)
 {
 	char *line = NULL;
+	const char *wrong = NULL;
 	size_t capacity = 0, number = 0;
-	bool fits = true;
-	rewind(in);
-	while (fits && getline(&line, &capacity, in) > 0) {
-		fits = take_line(keys, line, ++number);
+	while (!wrong && getline(&line, &capacity, in) > 0) {
+		number++;
+		wrong = take_line(reading, line);
 		gnutls_memset(line, 0, capacity);
 	}
 	free(line);
-	return fits ? 0 : number;
+	if (wrong)
+		log_line(keys->log, NOVA_LOG_ERROR, "line %zu of '%s' %s", number, keys->path,
+			wrong);
+	else if (!reading->count)
+		log_line(keys->log, NOVA_LOG_ERROR, "there is no key in '%s'", keys->path);
+	return !wrong && reading->count;
 }
 
-/* Once to see whether all of it is in order: a broken file changes nothing. */
-static bool read_lines(struct keys *keys, FILE *in)
+/* --- from one file to the next --- */
+
+static struct key *with_hash(const struct keys *keys, const unsigned char *hash)
 {
-	size_t found = 0, broken = take_lines(NULL, in);
-	bool fits = !broken;
-	if (fits) {
-		memset(keys->valid, 0, sizeof(keys->valid));
-		broken = take_lines(keys, in);
-		fits = !broken;
+	struct key *found = NULL;
+	for (size_t i = 0; i < keys->count; i++)
+		if (gnutls_memcmp(keys->at[i]->hash, hash, sizeof(keys->at[i]->hash)) == 0)
+			found = keys->at[i];
+	return found;
+}
+
+static void forget_gone(struct keys *keys)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < keys->count; i++)
+		if (keys->at[i]->valid || keys->at[i]->holders)
+			keys->at[kept++] = keys->at[i];
+		else
+			free(keys->at[i]);
+	keys->count = kept;
+}
+
+/* What is counted of a key goes on, whatever it is called and may have now. */
+static void take_over(struct keys *keys, const struct reading *reading)
+{
+	keys->at = need(realloc(keys->at, (keys->count + reading->count) * sizeof(*keys->at)));
+	for (size_t i = 0; i < keys->count; i++)
+		keys->at[i]->valid = false;
+	for (size_t i = 0; i < reading->count; i++) {
+		struct key *known = with_hash(keys, reading->at[i].hash);
+		if (!known)
+			keys->at[keys->count++] = known = need(calloc(1, sizeof(*known)));
+		key_change(known, &reading->at[i]);
 	}
-	if (!fits)
-		log_line(keys->log, NOVA_LOG_ERROR,
-			"line %zu of '%s' is no key of at least %d characters, alone or with "
-			"limits as 'rate=100/s burst=20', or one too many (%d are possible)",
-			broken, keys->path, KEY_MIN, KEYS_MAX);
-	for (size_t i = 0; fits && i < keys->count; i++)
-		found += keys->valid[i];
-	if (fits && !found)
-		log_line(keys->log, NOVA_LOG_ERROR, "there is no key in '%s'", keys->path);
-	return fits && found;
+	forget_gone(keys);
 }
 
 static bool read_file(struct keys *keys)
 {
 	FILE *in = fopen(keys->path, "re");
+	struct reading *reading = need(calloc(1, sizeof(*reading)));
 	bool fits = false;
 	if (!in || fstat(fileno(in), &keys->seen) != 0)
 		log_line(keys->log, NOVA_LOG_ERROR, "cannot read the keys in '%s': %m", keys->path);
@@ -207,9 +257,12 @@ static bool read_file(struct keys *keys)
 			"others may read or write the keys in '%s': chmod 600 changes that",
 			keys->path);
 	else
-		fits = read_lines(keys, in);
+		fits = read_lines(keys, reading, in);
+	if (fits)
+		take_over(keys, reading);
 	if (in)
 		fclose(in);
+	free(reading);
 	return fits;
 }
 
@@ -248,6 +301,7 @@ void keys_free(struct keys *keys)
 		return;
 	for (size_t i = 0; i < keys->count; i++)
 		free(keys->at[i]);
+	free(keys->at);
 	free(keys->path);
 	free(keys);
 }
@@ -257,34 +311,37 @@ void keys_free(struct keys *keys)
 void keys_refresh(struct keys *keys)
 {
 	struct stat now;
-	bool valid[KEYS_MAX];
 	if (!keys || stat(keys->path, &now) != 0 ||
 		(now.st_ino == keys->seen.st_ino && now.st_size == keys->seen.st_size &&
 			now.st_ctim.tv_sec == keys->seen.st_ctim.tv_sec && /* also of chmod */
 			now.st_ctim.tv_nsec == keys->seen.st_ctim.tv_nsec))
 		return;
-	memcpy(valid, keys->valid, sizeof(valid));
 	if (read_file(keys))
 		log_line(keys->log, NOVA_LOG_INFO, "read the keys in '%s' again", keys->path);
-	else
-		memcpy(keys->valid, valid, sizeof(valid));
+}
+
+static struct key *valid_one(struct key *key)
+{
+	return key && key->valid ? key : NULL;
 }
 
 struct key *keys_find(struct keys *keys, const char *text)
 {
 	unsigned char given[32];
-	struct key *found = NULL;
 	hash(text, strlen(text), given);
-	for (size_t i = 0; i < keys->count; i++)
-		if (gnutls_memcmp(keys->at[i]->hash, given, sizeof(given)) == 0 && keys->valid[i])
-			found = keys->at[i];
-	return found;
+	return valid_one(with_hash(keys, given));
+}
+
+struct key *keys_hashed(struct keys *keys, const char *hex)
+{
+	unsigned char given[32];
+	return read_hash(hex, given) ? valid_one(with_hash(keys, given)) : NULL;
 }
 
 struct key *keys_named(struct keys *keys, const char *name)
 {
 	for (size_t i = 0; i < keys->count; i++)
-		if (keys->valid[i] && !strcmp(keys->at[i]->name, name))
+		if (keys->at[i]->valid && !strcmp(keys->at[i]->name, name))
 			return keys->at[i];
 	return NULL;
 }

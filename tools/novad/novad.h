@@ -91,7 +91,9 @@ void field_bytes(struct bytes *out, const json_t *value);
 struct key {
 	char name[65];
 	unsigned char hash[32];
-	uint32_t calls; /* under way */
+	bool valid;       /* of those of a file: it is in there now */
+	uint32_t holders; /* who point to it, and keep it */
+	uint32_t calls;   /* under way */
 	/* asynchronous ones that have failed, and wait to be begun again */
 	uint32_t waiting;
 	size_t waiting_bytes;
@@ -106,10 +108,16 @@ struct keys *keys_open(const char *path, log_fn log);
 void keys_free(struct keys *keys);
 /* Reads the file again if it has changed. */
 void keys_refresh(struct keys *keys);
-/* NULL: it is none of them. It stays until keys_free(). */
+/* NULL: it is none of them. It stays until keys_refresh(), or as long as it is held. */
 struct key *keys_find(struct keys *keys, const char *text);
-/* The same by its name. */
+/* The same by its name; by its hash, in hex digits. */
 struct key *keys_named(struct keys *keys, const char *name);
+struct key *keys_hashed(struct keys *keys, const char *hex);
+/* Gives the key, which may be NULL. */
+struct key *key_hold(struct key *key);
+void key_release(struct key *key);
+/* What it is called and may have; what is counted of it stays. */
+void key_change(struct key *key, const struct key *to);
 /* Whether it may have one more request now; else in how many seconds. */
 bool key_take(const struct key *key, nova_t *nova, uint64_t *ret_wait_s);
 /* Those that the store has: stored.c. */

@@ -15,7 +15,7 @@
 
 #define HOLDS_MS   1000
 #define BUCKETS    1024u
-#define KEYS_MAX   100000u /* ever seen: calls and streams of theirs point to them */
+#define KEYS_MAX   100000u /* at once; those that nobody holds any more make room */
 #define ASKING_MAX 64u     /* at once: who guesses keys gets no thread for each */
 
 struct stored_key {
@@ -112,17 +112,46 @@ static struct key *note_key(const struct key *found)
 		*at = key = need(calloc(1, sizeof(*key)));
 		keys_count++;
 	}
-	memcpy(key->is.name, found->name, sizeof(found->name));
-	memcpy(key->is.hash, found->hash, sizeof(found->hash));
-	key->is.rate = found->rate;
-	key->is.period_ms = found->period_ms;
-	key->is.burst = found->burst;
+	key_change(&key->is, found);
 	return &key->is;
+}
+
+static void forget_answers(int64_t now)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct answer **at = &answers[i], *answer; (answer = *at) != NULL;) {
+			if (now < answer->until) {
+				at = &answer->next;
+				continue;
+			}
+			*at = answer->next;
+			key_release(answer->key);
+			free(answer);
+			answers_count--;
+		}
+}
+
+static void make_room(void)
+{
+	if (keys_count < KEYS_MAX && answers_count < 2 * KEYS_MAX)
+		return;
+	forget_answers(now_ms());
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct stored_key **at = &keys[i], *key; (key = *at) != NULL;) {
+			if (key->is.holders) {
+				at = &key->next;
+				continue;
+			}
+			*at = key->next;
+			free(key);
+			keys_count--;
+		}
 }
 
 /* As note_key(). */
 static struct key *note(const unsigned char hash[32], const struct key *found)
 {
+	make_room();
 	struct answer **at = answer_of(hash), *answer = *at;
 	struct key *key = answer || answers_count < 2 * KEYS_MAX ? note_key(found) : NULL;
 	if (!key)
@@ -132,6 +161,8 @@ static struct key *note(const unsigned char hash[32], const struct key *found)
 		memcpy(answer->asked, hash, 32);
 		answers_count++;
 	}
+	key_hold(key);
+	key_release(answer->key);
 	answer->key = key;
 	answer->until = now_ms() + HOLDS_MS;
 	return key;
@@ -246,7 +277,7 @@ static void tell(struct exchange *x, struct key *key, const json_t *reply)
 {
 	const json_t *body = json_object_get(reply, "body");
 	const char *refused = json_string_value(json_object_get(body, "refused"));
-	x->key = key;
+	exchange_take_key(x, key);
 	if (refused)
 		x->refused = need(strdup(refused));
 	else if (!body)

@@ -301,6 +301,7 @@ static void forget(struct stream *stream)
 		drop_first(stream);
 	TAILQ_REMOVE(&all.streams, stream, all);
 	all.count--;
+	key_release(stream->key);
 	free(stream->events);
 	free(stream);
 }
@@ -322,7 +323,9 @@ static struct stream *stream_new(const struct exchange *x, const char *id)
 {
 	make_room();
 	struct stream *stream = need(calloc(1, sizeof(*stream)));
-	*stream = (struct stream){ .novad = x->novad, .key = x->key, .first = 1, .next = 1 };
+	*stream = (struct stream){
+		.novad = x->novad, .key = key_hold(x->key), .first = 1, .next = 1
+	};
 	snprintf(stream->id, sizeof(stream->id), "%s", id);
 	TAILQ_INSERT_TAIL(&all.streams, stream, all);
 	all.count++;

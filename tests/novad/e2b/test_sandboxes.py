@@ -116,6 +116,16 @@ class Life(E2bCase):
                 self.assertEqual(self.gets(200, "GET", path)["version"], version)
                 self.assertEqual(sandbox.get_info().template_id, name)
 
+    def test_a_sandbox_stays_that_of_its_key_whatever_the_key_is_called(self):
+        self.sandboxes()
+        sandbox = self.create()
+        keys = self.home / "novad/keys"
+        for lines in (f"# a comment\n{self.key}\n", f"me={self.key}\n"):
+            before = self.log().count("again")
+            keys.write_text(lines)
+            await_that(lambda before=before: self.log().count("again") > before, "it is read")
+            self.assertEqual(sandbox.commands.run("echo hi").stdout, "hi\n")
+
     def test_the_one_for_asyncio_works_as_well(self):
         self.sandboxes()
         path = self.directory / "x"  # the fake engine's guests have the host's files

@@ -384,6 +384,30 @@ class Crowds(NovadCase):
                 self.refuses_to_start("line 1 of", "--key-file", keys,
                                       listen=["--listen", "127.0.0.1:0"])
 
+    def test_a_name_or_a_key_that_is_there_twice_is_refused(self):
+        one, other = "a" * 16, "b" * 16
+        for part, lines in (("name of another line", f"ci={one}\n\nci={other}\n"),
+                            ("key of another line", f"{one}\n\nci={one}\n"),
+                            ("key of another line", f"{one}\n\n{one}\n")):
+            with self.subTest(lines=lines):
+                keys = self.write("keys", lines)
+                keys.chmod(0o600)
+                self.refuses_to_start(f"line 3 of '{keys}' has the {part}", "--key-file", keys,
+                                      listen=["--listen", "127.0.0.1:0"])
+
+    def test_keys_come_and_go_without_end(self):
+        def lines(letter):
+            return "".join(f"{letter}{number:03}-0123456789abcdef\n" for number in range(600))
+        keys = self.write("keys", lines("a"))
+        keys.chmod(0o600)
+        self.novad("--key-file", keys)
+        keys.write_text(lines("b"))  # 1200 in all
+        await_that(lambda: self.ask("GET", "/api/v1/functions", key=False,
+                                    x_api_key="b599-0123456789abcdef").status == 200,
+                   "the last of the new ones is let in")
+        self.is_refused(401, "unauthorized", "GET", "/api/v1/functions", key=False,
+                        x_api_key="a000-0123456789abcdef")
+
     def test_calls_under_way_are_answered_when_it_stops(self):
         begun, go = self.gate()
         process = self.novad()

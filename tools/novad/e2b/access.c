@@ -88,7 +88,7 @@ static void refuse_gone(struct exchange *x, const char *id, const struct sandbox
 				": it was killed, its time is over, or novad has been restarted");
 }
 
-static void admit(struct exchange *x, const char *id, char key[65])
+static void admit(struct exchange *x, const char *id, char key[65], char hash[65])
 {
 	struct sandbox sandbox;
 	const char *token = exchange_header(x, "X-Access-Token");
@@ -100,10 +100,11 @@ static void admit(struct exchange *x, const char *id, char key[65])
 		refuse_gone(x, id, &sandbox);
 	snprintf(x->sandbox, sizeof(x->sandbox), "%s", sandbox.id);
 	snprintf(key, 65, "%s", sandbox.key);
+	snprintf(hash, 65, "%s", sandbox.owner);
 	sandbox_clear(&sandbox);
 }
 
-bool e2b_admit(struct exchange *x, char key[65])
+bool e2b_admit(struct exchange *x, char key[65], char hash[65])
 {
 	const char *id = exchange_header(x, "E2b-Sandbox-Id");
 	const char *user = exchange_header(x, "Authorization");
@@ -112,7 +113,7 @@ bool e2b_admit(struct exchange *x, char key[65])
 			"the headers 'E2b-Sandbox-Id' and 'X-Access-Token' are missing: what is in "
 			"a sandbox is reached by the SDK, and not by links");
 	else
-		admit(x, id, key);
+		admit(x, id, key, hash);
 	if (!x->answered && user && !strncasecmp(user, "Basic ", 6))
 		exchange_problem(x, 400, "invalid",
 			"all in a sandbox of novad is done as its one user: leave 'user' away");
