@@ -55,7 +55,8 @@ struct spawn {
 	uint32_t uid, gid, gid2;
 	/* the kernel may merge its pages with equal ones (KSM), where it can */
 	bool merge_memory;
-	/* it gets no huge pages, even if it asks for some, and one heap for all of its threads */
+	/* it gets no huge pages, even if it asks for some (one that is to be forked: none but those
+	 * that it asks for), and one heap for all of its threads */
 	bool frugal;
 	bool no_stdout;        /* its stdout is /dev/null, not the first of `fds` */
 	const char *no_kvm;    /* it needs /dev/kvm; what is said if that is closed. NULL: not */

@@ -17,7 +17,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -26,12 +25,9 @@
 
 #include "base/base.h"
 #include "keeper/cgroup.h"
+#include "keeper/limits.h"
 #include "keeper/wire.h"
 #include "keeper/zygotes.h"
-
-#ifndef PR_SET_MEMORY_MERGE
-#define PR_SET_MEMORY_MERGE 67
-#endif
 
 #define MAX_ARGS 256
 #define PAUSE_MS 10 /* before what has failed for lack of something is tried again */
@@ -120,12 +116,6 @@ IN_VFORK static void child_take_fds(void)
 IN_VFORK static void child_drop_rights(void)
 {
 	const struct keeper_request *r = &incoming.request;
-	struct rlimit no_core = { 0, 0 };
-	setrlimit(RLIMIT_CORE, &no_core); /* a core of a VMM is the guest's memory on disk */
-	/* a guest that takes all memory is what the kernel is to end first, and nobody else */
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0)
-		(void)!write(fd, "1000", 4);
 	if (r->change_user) {
 		gid_t extra = r->gid2;
 		if (setgroups(r->gid2 ? 1 : 0, &extra) < 0 ||
@@ -133,11 +123,6 @@ IN_VFORK static void child_drop_rights(void)
 			setresuid(r->uid, r->uid, r->uid) < 0)
 			child_fail(KEEPER_STAGE_USER);
 	}
-	if (r->merge_memory)
-		/* Linux 6.4; inherited across exec. Elsewhere it is not merged, and that is all */
-		prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0);
-	if (r->frugal)
-		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* inherited across exec too */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		child_fail(KEEPER_STAGE_USER);
 }
@@ -159,6 +144,7 @@ IN_VFORK static int child_main(void *keeper_pid)
 	setsid();
 	umask(0077);
 	child_take_fds();
+	limits_take(&incoming.request);
 	child_drop_rights();
 	child_try();
 	/* After the change of user, which clears it. */
@@ -784,6 +770,7 @@ int main(int argc, char **argv)
 	struct keeper_reply hello = {
 		.kind = KEEPER_HELLO, .version = KEEPER_VERSION, .pid = getpid()
 	};
+	limits_begin();
 	cgroup_sweep();
 	send_reply(&hello, -1);
 	bool host_has_gone = serve();

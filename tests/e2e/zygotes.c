@@ -122,6 +122,26 @@ static void stands_still(pid_t pid)
 	ck_assert_uint_le(processor_ticks(pid), before + 1);
 }
 
+static bool host_gives_huge_pages_if_asked(void)
+{
+	AUTO_BUF struct buf text = BUF_INIT(256);
+	return fs_read_file("/sys/kernel/mm/transparent_hugepage/enabled", &text) == 0 &&
+	       memmem(text.data, text.len, "[madvise]", 9);
+}
+
+/* The one mapping that is written and executed. */
+static void may_have_huge_pages_for_what_it_translates(pid_t pid)
+{
+	AUTO_FREE char *path = str_format("/proc/%d/smaps", (int)pid);
+	AUTO_BUF struct buf text = BUF_INIT(4u << 20);
+	ck_assert_int_eq(fs_read_file(path, &text), 0);
+	AUTO_FREE char *maps = buf_steal_str(&text);
+	const char *translated = strstr(maps, " rwxp ");
+	ck_assert_ptr_nonnull(translated);
+	const char *eligible = strstr(translated, "THPeligible:");
+	ck_assert_int_eq(strtol(eligible + strlen("THPeligible:"), NULL, 10), 1);
+}
+
 static struct platform open_hot(const char *zygotes)
 {
 	return platform_open("pool.hot", "auto", "pool.hot_patience", HOT_PATIENCE, "pool.zygotes",
@@ -154,6 +174,8 @@ START_TEST(a_second_call_is_answered_by_a_fork_that_is_somebody_of_its_own)
 	calls_classic(&p, "f", "no zygote stands yet for the function");
 	tick_until_stands(&p, false, 1);
 	stands_still(zygote_of(&p));
+	if (host_gives_huge_pages_if_asked())
+		may_have_huge_pages_for_what_it_translates(zygote_of(&p));
 	json_t *one = calls_hot(&p, "f"), *other = calls_hot(&p, "f");
 	is_the_first_call_now(one);
 	is_the_first_call_now(other);

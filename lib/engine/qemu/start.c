@@ -167,7 +167,7 @@ static int launch(struct qemu_machine *q, const struct engine_env *env,
 		.fds = w->theirs,
 		.fd_count = w->count,
 		.merge_memory = !strcmp(config_str(env->config, "qemu.merge_memory"), "on"),
-		/* QEMU asks for huge ones for its translations, of which a clone has few */
+		/* QEMU asks for huge pages for its translations, of which a clone has few */
 		.frugal = !cpu,
 		.memory_limit = ((uint64_t)spec->config.memory_mb << 20) + VMM_OVERHEAD,
 		.zygote = zygote,
