@@ -82,8 +82,7 @@ static void exec_with(struct agent *agent, struct request *request, struct json_
 	request->input = BUF_INIT(input.len);
 	if (buf_append(&request->input, input.at, input.len) < 0 ||
 		!take_context(request, context)) {
-		answer_refused(&agent->channel, request->id, "internal", "out of memory");
-		request->state = REQUEST_FREE;
+		request_refuse(&agent->run, request, "internal", "out of memory", 0);
 		return;
 	}
 	if (agent->run.function.runtime->warm)
@@ -92,9 +91,32 @@ static void exec_with(struct agent *agent, struct request *request, struct json_
 		program_function(&agent->run, request);
 }
 
+/* Of a call of a program, instead of its input. */
+static bool take_program(struct request *request, const struct function *function, json_t *program)
+{
+	const char *coded = "", *start = NULL, *name = NULL;
+	size_t len = 0;
+	json_t *args = NULL;
+	if (function->runtime->warm ||
+		json_unpack(program, "{s:o, s?s%, s?s, s?s}", "args", &args, "stdin", &coded, &len,
+			"start", &start, "name", &name) < 0 ||
+		!json_is_array(args) || ((start || name) && !function->runtime->compiled))
+		return false;
+	request->stdin_data = BUF_INIT(STDIN_MAX);
+	request->stdin_ended = true;
+	request->args = json_array_size(args) ? strings_of(args) : calloc(1, sizeof(char *));
+	request->start_name = start ? strdup(start) : NULL;
+	request->own_name = name ? strdup(name) : NULL;
+	return request->args && !request->start_name == !start && !request->own_name == !name &&
+	       base64_get(&request->stdin_data, coded, len) == 0;
+}
+
 void on_exec(struct agent *agent, const char *id, json_t *payload, struct json_span input)
 {
 	json_t *resume = json_object_get(payload, "resume");
+	json_t *program = json_object_get(payload, "program");
+	if (program)
+		input = (struct json_span){ "{}", 2 };
 	if ((resume && !resume_within_read(agent, id, resume)) || !can_exec(agent, id, input))
 		return;
 	struct request *request = admit_read(agent, id, payload);
@@ -103,6 +125,15 @@ void on_exec(struct agent *agent, const char *id, json_t *payload, struct json_s
 	if (!request)
 		return;
 	request->kv = json_is_true(json_object_get(payload, "kv"));
+	if (program && !take_program(request, &agent->run.function, program)) {
+		request_refuse(&agent->run, request, "invalid",
+			"\"program\" needs \"args\", a list of texts, \"stdin\" of at most 4 MiB "
+			"in "
+			"base64, and a function that is a program; \"start\" and \"name\" are of a "
+			"module's",
+			0);
+		return;
+	}
 	exec_with(agent, request, input,
 		(struct json_span){ context, context ? strlen(context) : 0 });
 }

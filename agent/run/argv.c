@@ -4,7 +4,7 @@
 
 #include "agent/run/run.h"
 
-#define OWN (ARGV_ENTRIES + 8 + 2 * MAX_OPENED)
+#define OWN (ARGV_ENTRIES + 12 + 2 * MAX_OPENED)
 
 enum { FILE_VALUE, CODE_VALUE, INPUT_VALUE, END_VALUE };
 #define VALUES(its_file, its_code, its_input)                                                      \
@@ -40,10 +40,16 @@ static int add(char **argv, size_t *count, const char *text)
 	return argv[*count] ? (++*count, 0) : -ENOMEM;
 }
 
-/* What the call was given instead of its input; an entry that is just that is left out then. */
-static bool is_replaced(const struct function *function, const char *entry)
+/* What the call was given instead of its input, by itself or by its function; NULL: nothing. */
+static char **args_of(const struct run *run, const struct request *request)
 {
-	return function->args && strcmp(entry, "{input}") == 0;
+	return request->args ? request->args : run->function.args;
+}
+
+/* An entry that is just the input is left out then. */
+static bool is_replaced(const struct run *run, const struct request *request, const char *entry)
+{
+	return args_of(run, request) && strcmp(entry, "{input}") == 0;
 }
 
 static int fill_in(const struct run *run, const struct request *request, char **argv, size_t *count)
@@ -55,7 +61,7 @@ static int fill_in(const struct run *run, const struct request *request, char **
 	for (char **at = function->argv; r == 0 && *at; at++) {
 		AUTO_BUF struct buf entry = BUF_INIT(ARGV_BYTES + 3 * PATH_MAX);
 		const char *wrong = NULL;
-		if (is_replaced(function, *at))
+		if (is_replaced(run, request, *at))
 			continue;
 		r = argv_fill(*at, values, &entry, &wrong);
 		if (r == 0)
@@ -66,6 +72,12 @@ static int fill_in(const struct run *run, const struct request *request, char **
 	return r;
 }
 
+static int add_option(char **argv, size_t *count, const char *name, const char *value)
+{
+	int r = value ? add(argv, count, name) : 0;
+	return r < 0 || !value ? r : add(argv, count, value);
+}
+
 static int as_the_table_says(
 	const struct run *run, const struct request *request, char **argv, size_t *count)
 {
@@ -73,28 +85,30 @@ static int as_the_table_says(
 	int r = function->program ? add(argv, count, function->program) : 0;
 	for (const char *const *at = function->runtime->before; r == 0 && *at; at++)
 		r = add(argv, count, *at);
-	for (char **at = function->opened; r == 0 && at && *at; at++) {
-		r = add(argv, count, "--dir");
-		if (r == 0)
-			r = add(argv, count, *at);
-	}
+	for (char **at = function->opened; r == 0 && at && *at; at++)
+		r = add_option(argv, count, "--dir", *at);
+	if (r == 0)
+		r = add_option(argv, count, "--argv0", request->own_name);
+	if (r == 0)
+		r = add_option(argv, count, "--invoke", request->start_name);
 	if (r == 0)
 		r = add(argv, count, function->file);
-	return r < 0 || function->args ? r : add(argv, count, request->input_path);
+	return r < 0 || args_of(run, request) ? r : add(argv, count, request->input_path);
 }
 
 char **argv_make(const struct run *run, const struct request *request)
 {
 	const struct function *function = &run->function;
+	char **given = args_of(run, request);
 	size_t args = 0, count = 0;
-	while (function->args && function->args[args])
+	while (given && given[args])
 		args++;
 	char **argv = calloc(OWN + args + 1, sizeof(*argv));
 	int r = !argv          ? -ENOMEM :
 		function->argv ? fill_in(run, request, argv, &count) :
 				 as_the_table_says(run, request, argv, &count);
 	for (size_t i = 0; r == 0 && i < args; i++)
-		r = add(argv, &count, function->args[i]);
+		r = add(argv, &count, given[i]);
 	if (r == 0)
 		return argv;
 	strings_free(argv);

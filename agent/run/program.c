@@ -8,8 +8,9 @@
 static int open_stdin(const struct run *run, const struct request *request)
 {
 	const struct function *function = &run->function;
-	const char *path = request->command ? "" : function->stdin_path;
-	if (!request->command && !*path && function->input_on_stdin)
+	bool is_given = request->command || request->args;
+	const char *path = is_given ? "" : function->stdin_path;
+	if (!is_given && !*path && function->input_on_stdin)
 		path = request->input_path;
 	return sys_open(*path ? path : "/dev/null", O_RDONLY, 0);
 }

@@ -145,6 +145,11 @@ void request_release(struct run *run, struct request *request)
 	request->input_path = NULL;
 	free(request->context);
 	request->context = NULL;
+	strings_free(request->args);
+	request->args = NULL;
+	free(request->start_name);
+	free(request->own_name);
+	request->start_name = request->own_name = NULL;
 	if (!run->cgroups.there && !in_place)
 		kill_orphans(run, request->id, !request_any(run));
 }

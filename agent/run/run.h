@@ -159,6 +159,9 @@ struct request {
 	size_t window;           /* bytes of its output that may be sent */
 	char *input_path;
 	char *context; /* what its client tells, as JSON; NULL: nothing */
+	/* of a program that is called as such: its arguments; NULL: it is given its input */
+	char **args;
+	char *start_name, *own_name; /* of a module; NULL: "_start", and none */
 	uint64_t start, deadline;
 	uint32_t timeout_ms;
 	/* how it ended */

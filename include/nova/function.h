@@ -502,6 +502,11 @@ enum nova_invoke_flags {
 	/** take a snapshot of the VM after a call that succeeds: nova_result_snapshot() has its id.
 	   The VM is a fresh one, unless `snapshot` or `instance` is set */
 	NOVA_INVOKE_CHECKPOINT = 2,
+	/** call it as a program: with `args` and a stdin instead of a payload, which must be NULL.
+	   Not of runtimes whose interpreter is kept: Python, Node, those of your own with their
+	   protocols. What it prints is nova_result_stdout(). Guests of an image that is older than
+	   this library refuse it */
+	NOVA_INVOKE_PROGRAM = 4,
 };
 
 /**
@@ -543,10 +548,24 @@ typedef struct nova_invoke_opts {
 	 * Python, `clientContext` in Node), another program in its variable NOVA_CLIENT_CONTEXT.
 	 * Guests of an image that is older than this library are not told. NULL: nothing */
 	const char *client_context;
+	/** with #NOVA_INVOKE_PROGRAM, as all below: its arguments, UTF-8; as a list of JSON they
+	 * may have 32 KiB */
+	const char *const *args;
+	size_t args_count;
+	const void *stdin_data; /**< bytes for its stdin, at most 4 MiB; NULL: it is empty */
+	size_t stdin_len;
+	/** of WebAssembly: the export that is called instead of "_start", at most 255 bytes. Then
+	 * the arguments are its parameters, as numbers, and what it returns is printed on a line of
+	 * its own, the last. NULL: "_start" */
+	const char *start;
+	/** of WebAssembly: what a module finds as its own name, its argument 0, at most 255 bytes;
+	 * NULL: it is not told */
+	const char *program_name;
 } nova_invoke_opts;
 #define NOVA_INVOKE_OPTS_INIT                                                                      \
 	{                                                                                          \
-		sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                 \
+		sizeof(nova_invoke_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+			0                                                                          \
 	}
 
 /**
@@ -563,8 +582,10 @@ typedef struct nova_invoke_opts {
  * @param error see nova/base.h
  * @return 0 if the function ran and succeeded, or a code. It did not run:
  *  - NOVA_EINVAL: the payload or the client's context is not JSON, the options contradict each
- * other, or the snapshot or instance is of another function
- *  - NOVA_ETOOBIG: the payload or that context is too long or nested too deep
+ * other, the function is none that is called as a program, or the snapshot or instance is of
+ * another function
+ *  - NOVA_ETOOBIG: the payload, that context, the arguments or stdin are too long, or nested too
+ * deep
  *  - NOVA_ENOTFOUND: no such function, guest image or snapshot
  *  - NOVA_EEXIST: the name for the new snapshot is taken
  *  - NOVA_ESTALE: the snapshot is of another version of the function, or of another engine

@@ -186,6 +186,38 @@ static int use_instance(
 	return 0;
 }
 
+/* What only programs have, and what they have not. */
+static int check_program(const struct function_config *config, const char *payload,
+	const nova_invoke_opts *o, nova_error_t **error)
+{
+	bool is_program = o->flags & NOVA_INVOKE_PROGRAM;
+	if (!is_program && (o->args_count || o->stdin_len || o->start || o->program_name))
+		return nova_fail(error, NOVA_EINVAL,
+			"args, stdin, start and program_name are for calls with "
+			"NOVA_INVOKE_PROGRAM");
+	if (is_program && payload)
+		return nova_fail(error, NOVA_EINVAL,
+			"a program has arguments and stdin, and no payload: give NULL");
+	return is_program ? runtime_check_program(config, o->start || o->program_name, error) : 0;
+}
+
+static int frame(
+	struct invocation *c, const char *payload, const nova_invoke_opts *o, nova_error_t **error)
+{
+	const struct vm_program program = { o->args, o->args_count, o->stdin_data, o->stdin_len,
+		o->start, o->program_name };
+	uint32_t limit =
+		o->timeout_ms ? o->timeout_ms : c->function->record.config.timeout_s * 1000u;
+	payload = payload ? payload : "{}";
+	c->exec.client_context = o->client_context;
+	c->exec.program = o->flags & NOVA_INVOKE_PROGRAM ? &program : NULL;
+	int code = vm_exec_prepare(&c->exec, payload, strlen(payload), limit, o->request_id, error);
+	/* they are in the frame, and the caller's */
+	c->exec.client_context = NULL;
+	c->exec.program = NULL;
+	return code;
+}
+
 /* The request is checked before a VM is started for it. */
 static int prepare(struct invocation *c, const char *name, const char *payload,
 	const nova_invoke_opts *opts, nova_error_t **error)
@@ -195,20 +227,16 @@ static int prepare(struct invocation *c, const char *name, const char *payload,
 			error, NOVA_EINVAL, "function: NULL is possible with an instance only");
 	int code = opts->instance ? use_instance(c, name, opts->instance, error) :
 				    registry_lookup(&c->nova->registry, name, &c->function, error);
+	if (code == 0)
+		code = check_program(&c->function->record.config, payload, opts, error);
 	if (code < 0)
 		return code;
 	c->exec.on_output = opts->on_output;
 	c->exec.userdata = opts->userdata;
-	c->exec.client_context = opts->client_context;
 	c->exec.on_kv = answer_kv;
 	c->exec.kv_userdata = c;
 	c->exec.tidy = !needs_new_vm(opts) && !opts->instance && !keeps_tmp(&c->function->record);
-	uint32_t limit =
-		opts->timeout_ms ? opts->timeout_ms : c->function->record.config.timeout_s * 1000u;
-	payload = payload ? payload : "{}";
-	code = vm_exec_prepare(&c->exec, payload, strlen(payload), limit, opts->request_id, error);
-	c->exec.client_context = NULL; /* it is in the frame, and the caller's */
-	return code;
+	return frame(c, payload, opts, error);
 }
 
 /* One that is not there is told before there is a VM. */

@@ -2,7 +2,8 @@
 /* In which VM a call runs, and what it leaves: docs/modes.md. */
 #include "platform/platform.h"
 
-#define FLAGS (NOVA_INVOKE_FRESH | NOVA_INVOKE_CHECKPOINT)
+#define PLACE (NOVA_INVOKE_FRESH | NOVA_INVOKE_CHECKPOINT)
+#define FLAGS (PLACE | NOVA_INVOKE_PROGRAM)
 
 static int check(const nova_invoke_opts *o, nova_error_t **error)
 {
@@ -18,7 +19,7 @@ static int check(const nova_invoke_opts *o, nova_error_t **error)
 
 bool needs_new_vm(const nova_invoke_opts *o)
 {
-	return o->flags || o->snapshot || o->checkpoint_name;
+	return o->flags & PLACE || o->snapshot || o->checkpoint_name;
 }
 
 int mode_check_engine(struct nova *nova, nova_error_t **error)

@@ -75,6 +75,9 @@ int runtime_check_memory(
 	const struct function_config *config, uint32_t memory_mb, nova_error_t **error);
 /* NOVA_EINVAL: it has some, and its runtime opens no directories. */
 int runtime_check_preopens(const struct function_config *config, nova_error_t **error);
+/* NOVA_EINVAL: its calls are no programs, or, with `is_module`, no modules of WebAssembly. */
+int runtime_check_program(
+	const struct function_config *config, bool is_module, nova_error_t **error);
 /* What the VMs of a function with it are given. */
 int runtime_give(
 	const struct runtime *runtime, struct function_config *config, nova_error_t **error);

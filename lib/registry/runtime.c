@@ -123,3 +123,20 @@ int runtime_check_preopens(const struct function_config *config, nova_error_t **
 		"it finds",
 		config->runtime);
 }
+
+int runtime_check_program(
+	const struct function_config *config, bool is_module, nova_error_t **error)
+{
+	const struct runtime *rules = runtime_rules(config);
+	if (rules && rules->no_handler)
+		return nova_fail(error, NOVA_EINVAL,
+			"a function of runtime %s is called with a payload: programs (go, rust, "
+			"binary, shell, wasm) are called with arguments and stdin",
+			config->runtime);
+	if (is_module && (!rules || rules->form != CODE_WASM))
+		return nova_fail(error, NOVA_EINVAL,
+			"start and program_name are for functions of runtime wasm, and this one is "
+			"of %s",
+			config->runtime);
+	return 0;
+}

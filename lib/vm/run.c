@@ -30,6 +30,21 @@ static int env_object(
 	return *ret_object ? 0 : nova_oom(error);
 }
 
+static int argv_array(
+	const char *const *words, size_t count, json_t **ret_array, nova_error_t **error)
+{
+	AUTO_JSON json_t *array = json_array();
+	for (size_t i = 0; i < count; i++) {
+		if (!words[i] || !text_is_utf8(words[i]))
+			return nova_fail(
+				error, NOVA_EINVAL, "argument %zu is NULL or not UTF-8", i);
+		if (json_array_append_new(array, json_string(words[i])) < 0)
+			return nova_oom(error);
+	}
+	*ret_array = STEAL(array);
+	return *ret_array ? 0 : nova_oom(error);
+}
+
 /* --- init --- */
 
 /* A guest's words for a log; NULL for none, or without memory. */
@@ -249,6 +264,79 @@ static int add_context(struct vm_exec *exec, nova_error_t **error)
 	return code;
 }
 
+/* --- a call of a program --- */
+
+#define ARGS_MAX 32768u /* bytes, as a list of JSON */
+
+static int check_word(const char *word, const char *what, nova_error_t **error)
+{
+	if (!word || (*word && strlen(word) <= 255 && text_is_utf8(word)))
+		return 0;
+	return nova_fail(
+		error, NOVA_EINVAL, "%s is empty, not UTF-8, or longer than 255 bytes", what);
+}
+
+static int check_program(const struct vm_program *p, nova_error_t **error)
+{
+	if (p->args_count && !p->args)
+		return nova_fail(
+			error, NOVA_EINVAL, "args_count is %zu, but args is NULL", p->args_count);
+	if (p->stdin_len && !p->stdin_data)
+		return nova_fail(error, NOVA_EINVAL, "stdin_len is %zu, but stdin_data is NULL",
+			p->stdin_len);
+	if (p->stdin_len > STDIN_MAX)
+		return nova_fail(
+			error, NOVA_ETOOBIG, "stdin_data is limited to %u bytes", STDIN_MAX);
+	int code = check_word(p->start, "start", error);
+	return code < 0 ? code : check_word(p->name, "program_name", error);
+}
+
+static int program_arguments(const struct vm_program *p, json_t **ret_array, nova_error_t **error)
+{
+	AUTO_JSON json_t *array = NULL;
+	int code = argv_array(p->args, p->args_count, &array, error);
+	if (code < 0)
+		return code;
+	if (json_dumpb(array, NULL, 0, JSON_COMPACT) > ARGS_MAX)
+		return nova_fail(error, NOVA_ETOOBIG,
+			"the arguments are too long: %u bytes as a list of JSON are the limit; "
+			"stdin has more room",
+			ARGS_MAX);
+	*ret_array = STEAL(array);
+	return 0;
+}
+
+/* Without `input`: an agent that knows no programs refuses it, and does not call the function as
+ * it would another time. */
+static int program_frame(struct vm_exec *exec, nova_error_t **error)
+{
+	const struct vm_program *p = exec->program;
+	AUTO_JSON json_t *args = NULL, *message = NULL;
+	AUTO_BUF struct buf coded = BUF_INIT(STDIN_MAX * 2);
+	int code = check_program(p, error);
+	if (code == 0)
+		code = program_arguments(p, &args, error);
+	if (code < 0)
+		return code;
+	if (base64_put(&coded, p->stdin_data, p->stdin_len) < 0)
+		return nova_oom(error);
+	message = json_pack("{s:s, s:I, s:b, s:b, s:b, s:{s:O, s:s%, s:s*, s:s*}}", "request_id",
+		exec->id, "timeout_ms", (json_int_t)exec->limit_ms, "stream",
+		exec->on_output != NULL, "tidy", exec->tidy, "kv", exec->on_kv != NULL, "program",
+		"args", args, "stdin", coded.len ? (char *)coded.data : "", coded.len, "start",
+		p->start, "name", p->name);
+	return proto_encode_json(NOVA_MSG_EXEC, message, &exec->frame, &exec->frame_len, error);
+}
+
+static int payload_frame(
+	struct vm_exec *exec, const void *payload, size_t payload_len, nova_error_t **error)
+{
+	unsigned flags = (exec->on_output ? PROTO_EXEC_STREAM : 0) |
+			 (exec->tidy ? PROTO_EXEC_TIDY : 0) | (exec->on_kv ? PROTO_EXEC_KV : 0);
+	return proto_exec_frame(exec->id, payload, payload_len, exec->limit_ms, flags, &exec->frame,
+		&exec->frame_len, error);
+}
+
 int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_len,
 	uint32_t timeout_ms, const char *request_id, nova_error_t **error)
 {
@@ -264,10 +352,9 @@ int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_le
 	int code = exec->client_context ? check_context(exec->client_context, error) : 0;
 	if (code < 0)
 		return code;
-	unsigned flags = (exec->on_output ? PROTO_EXEC_STREAM : 0) |
-			 (exec->tidy ? PROTO_EXEC_TIDY : 0) | (exec->on_kv ? PROTO_EXEC_KV : 0);
-	code = proto_exec_frame(exec->id, payload, payload_len, exec->limit_ms, flags, &exec->frame,
-		&exec->frame_len, error);
+	exec->is_program = exec->program;
+	code = exec->program ? program_frame(exec, error) :
+			       payload_frame(exec, payload, payload_len, error);
 	return code == 0 && exec->client_context ? add_context(exec, error) : code;
 }
 
@@ -277,6 +364,13 @@ static void note_result(const nova_vm_t *vm, nova_result_t *result, uint64_t beg
 		us_since(begin);
 	result->path = vm->path;
 	memcpy(result->path_why, vm->path_why, sizeof(result->path_why));
+}
+
+/* Such an agent misses the input. */
+static bool knows_no_programs(const struct vm_answer *answer)
+{
+	const struct json_span *error = &answer->said.error;
+	return answer->said.code.at && error->at && str_starts(error->at, "Exec needs \"input\"");
 }
 
 static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec *exec,
@@ -302,6 +396,10 @@ static int exec_inside(nova_vm_t *vm, struct vm_call *call, const struct vm_exec
 	uint64_t begin = clock_ns();
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	int code = vm_ask_as(vm, call, &request, &answer, error);
+	if (code == 0 && exec->is_program && knows_no_programs(&answer))
+		return nova_fail(error, NOVA_ENOTSUP,
+			"the agent of the guest image is older than this library and calls no "
+			"function as a program: tools/images makes the images anew");
 	if (code == 0)
 		code = vm_refusal(&answer, error);
 	if (code < 0)
@@ -357,20 +455,6 @@ int nova_vm_invoke(nova_vm_t *vm, const char *payload, const nova_vm_invoke_opts
 
 /* --- command --- */
 
-static int argv_array(const nova_vm_command_opts *o, json_t **ret_array, nova_error_t **error)
-{
-	AUTO_JSON json_t *array = json_array();
-	for (size_t i = 0; i < o->argc; i++) {
-		if (!o->argv[i] || !text_is_utf8(o->argv[i]))
-			return nova_fail(error, NOVA_EINVAL,
-				"argument %zu of the command is NULL or not UTF-8", i);
-		if (json_array_append_new(array, json_string(o->argv[i])) < 0)
-			return nova_oom(error);
-	}
-	*ret_array = STEAL(array);
-	return *ret_array ? 0 : nova_oom(error);
-}
-
 static int check_command(const nova_vm_command_opts *o, nova_error_t **error)
 {
 	if (!o->argc || !o->argv)
@@ -399,7 +483,7 @@ static int command_payload(
 {
 	AUTO_JSON json_t *argv = NULL, *env = NULL;
 	AUTO_BUF struct buf coded = BUF_INIT(STDIN_MAX * 2);
-	int code = argv_array(o, &argv, error);
+	int code = argv_array(o->argv, o->argc, &argv, error);
 	if (code == 0)
 		code = env_object(o->env, o->env_count, &env, error);
 	if (code < 0)

@@ -140,14 +140,25 @@ int vm_check_not_entrusted(nova_vm_t *vm, nova_error_t **error);
  * is empty, and gets a JSON object. -ENOMEM. */
 typedef int (*vm_kv_fn)(void *userdata, char *ask, size_t len, struct buf *reply);
 
+/* What a program is given instead of a payload, as of nova_invoke_opts. */
+struct vm_program {
+	const char *const *args;
+	size_t args_count;
+	const void *stdin_data;
+	size_t stdin_len;
+	const char *start, *name;
+};
+
 struct vm_exec {
-	nova_output_fn on_output; /* set these six before vm_exec_prepare() */
+	nova_output_fn on_output; /* set these seven before vm_exec_prepare() */
 	void *userdata;
 	vm_kv_fn on_kv; /* in the thread of the call; NULL: it keeps nothing */
 	void *kv_userdata;
 	bool tidy;                         /* what it leaves in /tmp goes */
 	const char *client_context;        /* as of nova_invoke_opts */
+	const struct vm_program *program;  /* NULL: it has a payload */
 	const nova_interrupt_t *interrupt; /* by vm_exec_import() */
+	bool is_program;                   /* the frame is that of one */
 	char id[65];
 	uint32_t limit_ms;
 	void *frame;

@@ -292,6 +292,34 @@ START_TEST(what_a_client_tells_of_itself_is_in_the_context_of_that_call)
 }
 END_TEST
 
+START_TEST(a_program_is_called_with_arguments_and_stdin_if_the_host_says_so)
+{
+	static const char *const wrong[] = { "1", "{}", "{\"args\":[1]}", "{\"args\":{}}",
+		"{\"args\":[],\"stdin\":\"%\"}", "{\"args\":[],\"stdin\":1}",
+		"{\"args\":[],\"start\":\"add\"}", "{\"args\":[],\"name\":\"x\"}" };
+	write_code("handler", "cat; echo \"[$#:$1]\"; cat \"$NOVA_INPUT\"", 0644);
+	json_decref(ask(NOVA_MSG_INIT, "{\"runtime\":\"shell\"}"));
+	AUTO_JSON json_t *got = ask(NOVA_MSG_EXEC,
+		"{\"request_id\":\"r1\",\"program\":{\"args\":[\"a b\"],\"stdin\":\"aW4=\"}}");
+	ck_assert_str_eq(text(got, "stdout"), "in[1:a b]\n{}");
+	AUTO_JSON json_t *none =
+		ask(NOVA_MSG_EXEC, "{\"request_id\":\"r1\",\"program\":{\"args\":[]}}");
+	ck_assert_str_eq(text(none, "stdout"), "[0:]\n{}");
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		AUTO_FREE char *exec_text =
+			str_format("{\"request_id\":\"r1\",\"program\":%s}", wrong[i]);
+		AUTO_JSON json_t *refused = ask(NOVA_MSG_EXEC, exec_text);
+		ck_has(refused, "error", "\"program\" needs \"args\"");
+	}
+	write_code("handler", "def handler(event): return event", 0644);
+	json_decref(ask(NOVA_MSG_INIT, "{\"runtime\":\"python\"}"));
+	AUTO_JSON json_t *kept =
+		ask(NOVA_MSG_EXEC, "{\"request_id\":\"r1\",\"program\":{\"args\":[]}}");
+	ck_has(kept, "error", "a function that is a program");
+	ck_alive();
+}
+END_TEST
+
 START_TEST(state_stays_between_calls_where_the_function_asks_for_it)
 {
 	static const char source[] = "count = 0\ndef handler(event):\n    global count\n    count "
@@ -627,6 +655,7 @@ static Suite *contract_suite(void)
 	tcase_add_test(tc, handlers_behind_other_callables_are_called_as_what_they_are);
 	tcase_add_test(tc, the_context_has_the_names_of_other_platforms);
 	tcase_add_test(tc, what_a_client_tells_of_itself_is_in_the_context_of_that_call);
+	tcase_add_test(tc, a_program_is_called_with_arguments_and_stdin_if_the_host_says_so);
 	tcase_add_test(tc, state_stays_between_calls_where_the_function_asks_for_it);
 	tc = add_case(suite, "places");
 	tcase_add_test(tc, a_handler_may_live_in_packages_and_in_files_of_every_name);

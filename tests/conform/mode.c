@@ -107,7 +107,7 @@ START_TEST(what_contradicts_itself_is_refused_with_the_way_out)
 	nova_instance_t *instance = start(&p, "f", "i");
 	nova_invoke_opts opts = MODE_OPTS(.instance = instance);
 	nova_result_t *r;
-	refused(&p, "f", NOVA_EINVAL, "unknown bits 0x4", MODE_OPTS(.flags = 5));
+	refused(&p, "f", NOVA_EINVAL, "unknown bits 0x8", MODE_OPTS(.flags = 9));
 	refused(&p, "f", NOVA_EINVAL, "either the instance, or a snapshot",
 		MODE_OPTS(.instance = instance, .snapshot = "s"));
 	refused(&p, "f", NOVA_EINVAL, "either the instance, or a snapshot",
@@ -122,6 +122,81 @@ START_TEST(what_contradicts_itself_is_refused_with_the_way_out)
 	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 1);
 	nova_instance_free(instance);
 	platform_close(&other);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- as a program --- */
+
+#define PROGRAM(...) MODE_OPTS(.flags = NOVA_INVOKE_PROGRAM, __VA_ARGS__)
+
+static void runs_as(struct platform *p, const char *printed, nova_invoke_opts opts)
+{
+	nova_result_t *r;
+	ck_ok(nova_invoke(p->nova, "f", NULL, &opts, &r, &error));
+	ck_assert_str_eq(nova_result_stdout(r, NULL), printed);
+	nova_result_free(r);
+}
+
+START_TEST(a_program_is_given_arguments_and_stdin_instead_of_a_payload)
+{
+	static const char *const args[] = { "a b", "", "\xc3\xa4" };
+	struct platform p = platform_open(NULL);
+	platform_add(p.nova, "f", "shell", "cat; echo \"[$#:$1:$2:$3]\"");
+	runs_as(&p, "in[3:a b::\xc3\xa4]\n",
+		PROGRAM(.args = args, .args_count = 3, .stdin_data = "in", .stdin_len = 2));
+	runs_as(&p, "[0:::]\n", PROGRAM(.args_count = 0));
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 1); /* in the same VM */
+	nova_result_t *r;
+	platform_add(p.nova, "f", "shell", "exit 3");
+	ck_failed(NOVA_EFUNCTION, NOVA_OUTCOME_RAN, "exit 3",
+		nova_invoke(
+			p.nova, "f", NULL, &PROGRAM(.args = args, .args_count = 1), &r, &error));
+	ck_assert_int_eq(nova_result_exit_code(r), 3);
+	nova_result_free(r);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(what_is_no_program_and_what_a_program_has_not_is_refused)
+{
+	static const char *const args[] = { "x", "\xff" };
+	AUTO_FREE char *large = calloc(1, 5u << 20);
+	struct platform p = platform_open(NULL);
+	platform_add(p.nova, "f", "shell", "cat");
+	platform_add(p.nova, "g", "python", "print(1)");
+	nova_invoke_opts plain = PROGRAM(.args = args, .args_count = 1);
+	const struct {
+		const char *function, *part;
+		int code;
+		nova_invoke_opts opts;
+	} cases[] = {
+		{ "f", "with NOVA_INVOKE_PROGRAM", NOVA_EINVAL,
+			MODE_OPTS(.args = args, .args_count = 1) },
+		{ "f", "with NOVA_INVOKE_PROGRAM", NOVA_EINVAL, MODE_OPTS(.start = "add") },
+		{ "g", "of runtime python is called with a payload", NOVA_EINVAL, plain },
+		{ "f", "functions of runtime wasm, and this one is of shell", NOVA_EINVAL,
+			PROGRAM(.start = "add") },
+		{ "f", "argument 1 is NULL or not UTF-8", NOVA_EINVAL,
+			PROGRAM(.args = args, .args_count = 2) },
+		{ "f", "args is NULL", NOVA_EINVAL, PROGRAM(.args_count = 2) },
+		{ "f", "stdin_data is NULL", NOVA_EINVAL, PROGRAM(.stdin_len = 2) },
+		{ "f", "limited to 4194304 bytes", NOVA_ETOOBIG,
+			PROGRAM(.stdin_data = large, .stdin_len = 5u << 20) },
+	};
+	nova_result_t *r;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		ck_failed(cases[i].code, NOVA_OUTCOME_NEVER_RAN, cases[i].part,
+			nova_invoke(p.nova, cases[i].function, NULL, &cases[i].opts, &r, &error));
+		ck_assert_ptr_null(r);
+	}
+	memset(large, 'x', 40000);
+	const char *const long_args[] = { large };
+	refused(&p, "f", NOVA_EINVAL, "no payload: give NULL", plain);
+	plain.args = long_args;
+	ck_failed(NOVA_ETOOBIG, NOVA_OUTCOME_NEVER_RAN, "stdin has more room",
+		nova_invoke(p.nova, "f", NULL, &plain, &r, &error));
+	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_MISSES), 0);
 	platform_close(&p);
 }
 END_TEST
@@ -808,6 +883,8 @@ static TCase *mode_cases(void)
 	tcase_add_test(tc, an_ephemeral_call_runs_in_a_vm_that_nobody_has_used_and_nobody_will);
 	tcase_add_test(tc, an_ephemeral_call_counts_against_the_limit_of_the_pool);
 	tcase_add_test(tc, what_contradicts_itself_is_refused_with_the_way_out);
+	tcase_add_test(tc, a_program_is_given_arguments_and_stdin_instead_of_a_payload);
+	tcase_add_test(tc, what_is_no_program_and_what_a_program_has_not_is_refused);
 	tcase_add_test(tc, an_engine_without_snapshots_refuses_the_modes_that_need_them);
 	tcase_add_test(tc, a_function_with_concurrency_has_several_calls_in_one_vm);
 	tcase_add_test(tc, a_call_waits_for_a_vm_no_longer_than_it_wants_to);

@@ -511,7 +511,8 @@ class Nova:
                checkpoint: Union[bool, str] = False, instance: Optional[Instance] = None,
                queue_timeout: Optional[float] = None, on_progress: Optional[OnProgress] = None,
                interrupt: Optional[Interrupt] = None, key: Optional[str] = None,
-               client_context: Optional[Dict[str, Any]] = None) -> Result:
+               client_context: Optional[Dict[str, Any]] = None, program: bool = False,
+               **options: Any) -> Result:
         """Runs a function in its own microVM and waits for the answer.
 
         `payload` is anything that json.dumps() takes, or JSON text as bytes. `timeout` is in
@@ -528,13 +529,17 @@ class Nova:
         `interrupt` ends it from elsewhere, as Ctrl-C does in the main thread:
         the function is killed. `key` is to whom its usage belongs. `client_context` is what a
         handler finds in its context besides the payload.
+
+        With `program` one of runtime shell, wasm, go, rust or binary is called as a program,
+        without a payload: args=["a", "b"], stdin=b"..."; of WebAssembly also start="add", the
+        export that is called with the arguments as numbers, and program_name="add.wasm".
         """
-        data = encode_payload(payload)
+        data = None if program and payload is None else encode_payload(payload)
         tap = OutputTap(on_output, on_progress)
         options = invoke_options(tap, timeout=timeout, request_id=request_id, fresh=fresh,
                                  snapshot=snapshot, checkpoint=checkpoint, instance=instance,
                                  queue_timeout=queue_timeout, interrupt=interrupt, key=key,
-                                 client_context=client_context)
+                                 client_context=client_context, program=program, **options)
         result = c_void_p()
         with self._handle.using() as nova:
             return collect(result, tap, "nova_invoke", nova, text(name), data, byref(options),

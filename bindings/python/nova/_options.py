@@ -18,12 +18,17 @@ def invoke_options(tap: OutputTap, *, timeout: Optional[float] = None,
                    snapshot: Optional[str] = None, checkpoint: Union[bool, str] = False,
                    instance: Any = None, queue_timeout: Optional[float] = None,
                    interrupt: Optional[Interrupt] = None, key: Optional[str] = None,
-                   client_context: Any = None) -> "_ffi.InvokeOpts":
+                   client_context: Any = None, program: bool = False,
+                   args: Sequence[str] = (), stdin: Union[str, bytes] = b"",
+                   start: Optional[str] = None,
+                   program_name: Optional[str] = None) -> "_ffi.InvokeOpts":
     """`checkpoint` may be a name for the snapshot."""
+    given = content_of(stdin)
     told = None if client_context is None else json.dumps(client_context)
     name = checkpoint if isinstance(checkpoint, str) else None
     flags = _ffi.CONSTANTS["NOVA_INVOKE_FRESH"] if fresh else 0
     flags |= _ffi.CONSTANTS["NOVA_INVOKE_CHECKPOINT"] if checkpoint else 0
+    flags |= _ffi.CONSTANTS["NOVA_INVOKE_PROGRAM"] if program else 0
     with instance._handle.using() if instance else contextlib.nullcontext() as lent:
         return _ffi.InvokeOpts(timeout_ms=milliseconds(timeout), request_id=text(request_id),
                                on_output=tap.function, on_progress=tap.progress.function,
@@ -31,7 +36,10 @@ def invoke_options(tap: OutputTap, *, timeout: Optional[float] = None,
                                checkpoint_name=text(name), instance=lent,
                                queue_timeout_ms=milliseconds(queue_timeout),
                                interrupt=pointer_of(interrupt), key=text(key),
-                               client_context=text(told))
+                               client_context=text(told), args=text_array(args),
+                               args_count=len(args), stdin_data=address_of(given),
+                               stdin_len=len(given), start=text(start),
+                               program_name=text(program_name))
 
 
 def vm_options(rootfs: Optional[str] = None, *, code_disk: Any = None, memory_mb: int = 0,

@@ -166,8 +166,8 @@ class Queue:
         """Hands in a call and returns at once; takes what Nova.invoke() takes.
         `on_output` and `on_progress` are called in a thread of the queue."""
         call = Call(self, _take_result, on_output, on_progress)
-        data, opts = encode_payload(payload), invoke_options(call._tap, interrupt=interrupt,
-                                                             **options)
+        opts = invoke_options(call._tap, interrupt=interrupt, **options)
+        data = None if options.get("program") and payload is None else encode_payload(payload)
         return self._hand_in(call, interrupt, opts, "nova_queue_submit", text(name), data,
                              byref(opts))
 

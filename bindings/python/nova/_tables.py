@@ -280,6 +280,12 @@ class InvokeOpts(_Options):
         ("on_progress", PROGRESS_FN),
         ("key", c_char_p),
         ("client_context", c_char_p),
+        ("args", POINTER(c_char_p)),
+        ("args_count", c_size_t),
+        ("stdin_data", c_void_p),
+        ("stdin_len", c_size_t),
+        ("start", c_char_p),
+        ("program_name", c_char_p),
     ]
 
 
@@ -1089,6 +1095,7 @@ CONSTANTS = {
     "NOVA_CHECK_NEVER": 2,
     "NOVA_INVOKE_FRESH": 1,
     "NOVA_INVOKE_CHECKPOINT": 2,
+    "NOVA_INVOKE_PROGRAM": 4,
     "NOVA_CAPACITY_MEMORY": 0,
     "NOVA_CAPACITY_PROCESSES": 1,
     "NOVA_CAPACITY_DESCRIPTORS": 2,

@@ -52,6 +52,17 @@ class Calls(PlatformCase):
         with self.assertRaisesRegex(ValueError, "JSON object"):
             self.nova.invoke("told", client_context=[1])
 
+    def test_a_program_is_given_arguments_and_stdin(self):
+        self.shell("program", 'cat; echo "[$*]"')
+        told = {"program": True, "args": ["a", "b"], "stdin": b"in"}
+        self.assertEqual(self.nova.invoke("program", **told).stdout, "in[a b]\n")
+        self.assertEqual(self.nova.submit("program", **told).result().stdout, "in[a b]\n")
+        self.assertEqual(self.nova.invoke("program", program=True).stdout, "[]\n")
+        with self.assertRaisesRegex(ValueError, "of runtime wasm"):
+            self.nova.invoke("program", program=True, start="add")
+        with self.assertRaisesRegex(ValueError, "NOVA_INVOKE_PROGRAM"):
+            self.nova.invoke("program", args=["a"])
+
     def test_what_is_wrong_with_a_request_is_raised_at_once(self):
         self.assertRaises(nova.NotFound, self.nova.submit, "nothing")
         self.assertRaises(ValueError, self.nova.submit, "echo", timeout=-1)
