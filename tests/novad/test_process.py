@@ -262,13 +262,13 @@ class Telling(NovadCase):
         path = self.directory / "access.log"
         self.novad("--access-log", path)
         self.ask("GET", "/healthz", X_Request_Id="one")
-        self.ask("GET", "/nowhere?secret=1", key=False, X_Request_Id="two")
+        self.ask("GET", "/api/v1/nowhere?secret=1", key=False, X_Request_Id="two")
         await_that(lambda: path.exists() and path.read_text().count("\n") == 2, "two lines")
         first, second = map(json.loads, path.read_text().splitlines())
         self.assertEqual((first["status"], first["route"], first["request_id"], first["method"]),
                          (200, "health", "one", "GET"))
         self.assertEqual((second["status"], second["path"], second["code"]),
-                         (404, "/nowhere", "no_route"))
+                         (404, "/api/v1/nowhere", "no_route"))
         self.assertNotIn(self.key, path.read_text())
         self.assertEqual(path.stat().st_mode & 0o777, 0o600)
 

@@ -521,11 +521,10 @@ class Instances(NovadCase):
             self.assertIn(part, problem["detail"])
             self.assertEqual(problem["outcome"], "never_ran")
             self.is_refused(401, "unauthorized", method, API + path, key=False)
-        for part, path in (("code_base64", "function/register"), ("_start", "function/call"),
-                           ("its path", "function/plug"), ("content", "file/register")):
-            problem = self.is_refused(501, "not_there_yet", "POST",
+        for method, path in (("POST", "filter/plug"), ("DELETE", "filter/plug/1")):
+            problem = self.is_refused(501, "not_there_yet", method,
                                       f"/my-own-cluster/api/{path}", b"{}")
-            self.assertIn(part, problem["detail"])
+            self.assertIn("proxy", problem["detail"])
 
 
 class Document(NovadCase):

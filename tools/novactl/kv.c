@@ -66,8 +66,7 @@ static int read_all(struct bytes *to, int fd, const char *where)
 	return got < 0 ? failure("%s: %m", where) : STATUS_OK;
 }
 
-/* NULL or "-": the standard input. */
-static int read_input(struct bytes *to, const char *file)
+int input_whole(struct bytes *to, const char *file)
 {
 	bool is_stdin = !file || !strcmp(file, "-");
 	int fd = is_stdin ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
@@ -155,7 +154,7 @@ static int put_run(char **args, int count)
 	if (count > 2)
 		bytes_add(&value, args[2], strlen(args[2]));
 	else
-		status = read_input(&value, given.file);
+		status = input_whole(&value, given.file);
 	if (status != STATUS_OK)
 		return status;
 	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
@@ -271,7 +270,7 @@ static int file_put(nova_t *nova, char **args, const struct bytes *content)
 static int file_put_run(char **args, int count)
 {
 	CLEANUP(bytes_free) struct bytes content = { NULL, 0, 0 };
-	int status = read_input(&content, count > 2 ? args[2] : NULL);
+	int status = input_whole(&content, count > 2 ? args[2] : NULL);
 	if (status != STATUS_OK)
 		return status;
 	CLEANUP(nova_closep) nova_t *nova = session_open(&status);

@@ -154,6 +154,11 @@ void table_cell(struct table *table, const char *format, ...) PRINTF_LIKE(2, 3);
 void table_day(struct table *table, uint64_t us);
 void table_end(struct table *table); /* prints and frees */
 
+/* --- input --- */
+
+/* All of a file; NULL or "-": of the standard input. The status, after telling what is wrong. */
+int input_whole(struct bytes *to, const char *file);
+
 /* --- progress --- */
 
 /* One line on a terminal that tells what is awaited and since when; nothing elsewhere. */
@@ -282,6 +287,6 @@ extern const struct verb verb_register, verb_invoke, verb_run, verb_list, verb_g
 	verb_secret_rotate, verb_secret_key, verb_export, verb_import, verb_completion, verb_help,
 	verb_logs, verb_stats, verb_usage, verb_bill, verb_estimate, verb_kv_get, verb_kv_put,
 	verb_kv_delete, verb_kv_list, verb_file_get, verb_file_put, verb_file_delete,
-	verb_file_list;
+	verb_file_list, verb_push, verb_upload, verb_plug, verb_unplug;
 
 #endif

@@ -276,7 +276,8 @@ struct MHD_Response *exchange_response(struct exchange *x)
 	if (!response)
 		return NULL;
 	x->out.data = NULL; /* its length is still to be logged */
-	if (x->status != 204 && x->status != 304)
+	bool has_own = json_object_get(x->headers, "Content-Type");
+	if (x->status != 204 && x->status != 304 && !has_own)
 		MHD_add_response_header(response, "Content-Type", x->type);
 	if (x->novad->draining || x->closes)
 		MHD_add_response_header(response, "Connection", "close");

@@ -263,10 +263,10 @@ static bool is_at(const struct route *route, const char *path)
 	return (route->flags & (ROUTE_BARE | ROUTE_ONLY)) && match(path, route->path, NULL);
 }
 
-static bool is_method(const struct exchange *x, const struct route *route)
+/* Who asks for the head of an answer asks the same route. */
+static const char *method_of(const struct exchange *x)
 {
-	const char *method = strcmp(x->method, "HEAD") ? x->method : "GET";
-	return !strcmp(method, route->method);
+	return strcmp(x->method, "HEAD") ? x->method : "GET";
 }
 
 /* Whether there is something at its path; `allowed` lists the methods. */
@@ -277,7 +277,7 @@ static bool find_among(struct exchange *x, const struct route *route, char *allo
 		if (!is_at(route, x->path))
 			continue;
 		found = true;
-		if (is_method(x, route))
+		if (!strcmp(method_of(x), route->method))
 			x->route = route;
 		size_t len = strlen(allowed);
 		snprintf(allowed + len, size - len, ", %s", route->method);
@@ -297,6 +297,9 @@ static bool find_route(struct exchange *x)
 		return true;
 	if (!found && has_e2b && e2b_refuse_missing(x))
 		return false;
+	x->route = found ? NULL : plugged_route(method_of(x), x->path);
+	if (x->route)
+		return true;
 	if (!found) {
 		exchange_problem(x, 404, "no_route", "there is nothing at this path");
 		return false;
@@ -625,6 +628,15 @@ json_t *gate_query(struct exchange *x)
 	return NULL;
 }
 
+/* What is plugged there may have any query. */
+static void add_plugged(struct exchange *x)
+{
+	const char *search = x->search ? x->search : "";
+	json_object_set_new(x->options, "method", json_string(method_of(x)));
+	json_object_set_new(x->options, "plugged", json_string(x->path));
+	json_object_set_new(x->options, "search", text_json(search, strlen(search)));
+}
+
 bool gate_whole(struct exchange *x)
 {
 	if (!check_signature(x))
@@ -639,7 +651,9 @@ bool gate_whole(struct exchange *x)
 		"run", run, "key", x->key ? text_json(x->key->name, strlen(x->key->name)) : NULL,
 		"If-Match", header_json(x, "If-Match"), "If-None-Match",
 		header_json(x, "If-None-Match")));
-	if (!x->answered)
+	if (x->route->flags & ROUTE_PLUGGED)
+		add_plugged(x);
+	else if (!x->answered)
 		check_query(x, query);
 	if (!x->answered && x->route->flags & ROUTE_ENVELOPE)
 		e2b_unwrap(x);

@@ -229,6 +229,7 @@ enum route_flags {
 	ROUTE_E2B = 512,       /* for E2B's SDK: not in the document */
 	ROUTE_GUEST = 1024,    /* inside of a sandbox, which its head names */
 	ROUTE_ENVELOPE = 2048, /* its body is a message of a stream */
+	ROUTE_PLUGGED = 4096,  /* any path where nothing else is, with any query */
 };
 
 struct route {
@@ -291,6 +292,11 @@ uint32_t fields_timeout_ms(const json_t *fields);
 /* What it prints goes to whoever listens, while it runs. */
 bool job_is_streamed(const struct job *job);
 void job_stream(void *job, int stream, const void *data, size_t len); /* a nova_output_fn */
+/* A nova_output_fn of calls whose job gathers: what comes on stdout, as the bytes that it is; in
+ * results it is text. */
+void job_gather(struct job *job); /* before the call; it is what the job holds */
+void job_gathers(void *job, int stream, const void *data, size_t len);
+const struct bytes *job_gathered(const struct job *job);
 /* The identity of the request, for the library: never twice. */
 const char *job_id(const struct job *job);
 /* A problem that is no code of the library's. */

@@ -107,6 +107,28 @@ void job_stream(void *job, int stream, const void *data, size_t len)
 	job_print_within(job, stream == 2 ? "stderr" : "stdout", data, len, 10000);
 }
 
+static void drop(void *gathered)
+{
+	bytes_free(gathered);
+	free(gathered);
+}
+
+void job_gather(struct job *job)
+{
+	job_hold(job, need(calloc(1, sizeof(struct bytes))), drop);
+}
+
+void job_gathers(void *job, int stream, const void *data, size_t len)
+{
+	if (stream == 1)
+		bytes_add(job_held(job), data, len);
+}
+
+const struct bytes *job_gathered(const struct job *job)
+{
+	return job_held(job);
+}
+
 const char *job_id(const struct job *job)
 {
 	return json_string_value(json_object_get(job_options(job), "run"));

@@ -23,10 +23,17 @@
 	LATER(verb_word, at, "exposing a port of an instance",                                     \
 		"a command in it (POST /api/v1/instances/{id}/exec) reaches what listens there")
 /* My Own Cluster's own paths. */
-#define LATER_OWN(at, what, instead)                                                               \
+#define OWN(verb_word, at, id, what, fields, does, gives)                                          \
 	{                                                                                          \
-		"POST", "/my-own-cluster/api/" at, "later", what, ROUTE_LATER | ROUTE_ONLY,        \
-			.answer = (instead)                                                        \
+		verb_word, "/my-own-cluster/api/" at, id, what, ROUTE_ONLY,                        \
+			.verb = &(does), .body = (fields), .answer = (gives)                       \
+	}
+#define LATER_FILTER(verb_word, at)                                                                \
+	{                                                                                          \
+		verb_word, "/my-own-cluster/api/filter/plug" at, "later",                          \
+			"filters before what is plugged", ROUTE_LATER | ROUTE_ONLY,                \
+			.answer = "keys say who may call, and how often; a proxy before novad "    \
+				  "looks at requests"                                              \
 	}
 #define LATER_POLICY(verb_word)                                                                    \
 	LATER(verb_word, "/instances/{id}/policies", "network policies of an instance",            \
@@ -177,6 +184,25 @@ const struct route routes[] = {
 	{ "POST", "/usage/estimate", "estimateUsage", "What calls would cost",
 		.verb = &verb_usage_estimate, .body = estimate_fields, .answer = "a bill" },
 
+	OWN("POST", "function/register", "registerModule", "Register a module, or replace it",
+		module_fields, verb_cluster_module, "status, tech_id, type, name, wasm_bytes_size"),
+	OWN("POST", "function/plug", "plugFunction", "Plug a function into a path", plug_fields,
+		verb_cluster_plug, "status, method, path, name, start_function"),
+	OWN("POST", "function/unplug", "unplugPath", "Take from a path what is plugged there",
+		unplug_fields, verb_cluster_unplug, "status"),
+	OWN("POST", "function/call", "callFunction",
+		"Call a program by its arguments, or an export of a module by numbers", call_fields,
+		verb_cluster_call, "status, result, output in base64, error, message"),
+	OWN("POST", "file/register", "registerFile", "Put a file at a path", file_register_fields,
+		verb_cluster_file, "status, tech_id, method, path, content_type, bytes_size"),
+	OWN("POST", "file/plug", "plugFile", "Plug a blob into a path", file_plug_fields,
+		verb_cluster_plug_file, "status"),
+	OWN("POST", "blob/register", "registerBlob",
+		"Keep a blob; one with a name that is code is a function", blob_fields,
+		verb_cluster_blob, "status, tech_id"),
+	OWN("GET", "admin/export-database", "exportDatabase", "All that is stored, as an archive",
+		NULL, verb_cluster_export, "nova.tar.gz, in base64"),
+
 	AWS("GET", "/2015-03-31/functions/", lambda_list_query, verb_lambda_list),
 	AWS("GET", "/2015-03-31/functions", lambda_list_query, verb_lambda_list),
 	AWS("GET", "/2015-03-31/functions/{name}", lambda_query, verb_lambda_get),
@@ -187,14 +213,8 @@ const struct route routes[] = {
 	LATER_PORT("POST", "/instances/{id}/expose"),
 	LATER_PORT("GET", "/instances/{id}/ports"),
 	LATER_PORT("DELETE", "/instances/{id}/ports/{port}"),
-	LATER_OWN("function/register", "registering a module by this path",
-		"POST /api/v1/functions does it: \"runtime\":\"wasm\", the module as code_base64"),
-	LATER_OWN("function/call", "calling by mode and start function",
-		"POST /functions/{name}/invoke calls _start with the event as its input"),
-	LATER_OWN("function/plug", "plugging a function into a path",
-		"POST /functions/{name}/invoke is its path"),
-	LATER_OWN("file/register", "files at paths of their own",
-		"PUT /api/v1/instances/{id}/files/content writes one into an instance"),
+	LATER_FILTER("POST", ""),
+	LATER_FILTER("DELETE", "/{id}"),
 	LATER_POLICY("GET"),
 	LATER_POLICY("PUT"),
 	LATER_POLICY("DELETE"),

@@ -86,6 +86,16 @@ extern const struct field lambda_query[], lambda_list_query[];
 extern const struct job_verb verb_lambda_invoke, verb_lambda_check, verb_lambda_list,
 	verb_lambda_get;
 
+/* cluster.c */
+extern const struct field module_fields[], blob_fields[], file_register_fields[],
+	file_plug_fields[], plug_fields[], unplug_fields[], call_fields[];
+extern const struct job_verb verb_cluster_module, verb_cluster_blob, verb_cluster_file,
+	verb_cluster_plug_file, verb_cluster_plug, verb_cluster_unplug, verb_cluster_call,
+	verb_cluster_export;
+
+/* plugged.c: where something may be plugged; NULL: not there. */
+const struct route *plugged_route(const char *method, const char *path);
+
 /* instances.c */
 extern const struct field instance_fields[], stop_fields[], exec_fields[];
 extern const struct job_verb verb_instance_start, verb_instance_list, verb_instance_get,

@@ -261,6 +261,33 @@ struct front {
 /* One Unix socket, at which each connection is one request. */
 extern const struct front listener_front;
 
+/* --- plugs: paths at which gateways have a function or a file; they are in the store --- */
+
+/* What is wrong with a method, in any case of letters, and a path, as a sentence; NULL: nothing. */
+const char *plug_wrong(const char *method, const char *path);
+/* Its name in capitals; false: it is none. */
+bool plug_method(const char *given, char name[8]);
+/* No gateway has routes of its own there; of a path that begins with '/'. */
+bool plug_is_free(const char *path);
+/* These return 0 or a code of the library's, of what plug_wrong() has found well. What was plugged
+ * there before is replaced. `start`: the export of a module that is called; NULL: _start. */
+int plug_function(nova_t *nova, const char *method, const char *path, const char *function,
+	const char *start, nova_error_t **error);
+/* A file that is at this path alone, and goes with its plug. `type` may be NULL. */
+int plug_upload(nova_t *nova, const char *method, const char *path, const char *type,
+	const struct bytes *content, nova_error_t **error);
+/* A file that is kept under a name, and can be plugged into any number of paths. */
+int plug_keep(nova_t *nova, const char *name, const char *type, const struct bytes *content,
+	nova_error_t **error);
+int plug_kept(
+	nova_t *nova, const char *method, const char *path, const char *name, nova_error_t **error);
+int plug_file(nova_t *nova, const char *name, const nova_file **ret_file, nova_error_t **error);
+/* What is plugged there: an object with `function` and maybe `start_function`, or with `file`, a
+ * name. NOVA_ENOTFOUND; NOVA_ECORRUPT, without an error: it is no such object. */
+int plug_find(nova_t *nova, const char *method, const char *path, json_t **ret_plug,
+	nova_error_t **error);
+int plug_remove(nova_t *nova, const char *method, const char *path, nova_error_t **error);
+
 /* --- the thread that ticks the pool of a platform --- */
 
 struct ticker;
