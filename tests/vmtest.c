@@ -335,6 +335,16 @@ static int make_shared_home(void)
 	return shared_home && mkdtemp(shared_home) ? 0 : -1;
 }
 
+#define OF_GUESTS "of-guests"
+
+TCase *vmtest_case_of_guests(const char *name, int timeout_s)
+{
+	TCase *tc = tcase_create(name);
+	tcase_set_timeout(tc, timeout_s);
+	tcase_set_tags(tc, OF_GUESTS);
+	return tc;
+}
+
 int vmtest_main(int argc, char **argv, Suite *(*make_suite)(void))
 {
 	if (argc != 2)
@@ -347,6 +357,8 @@ int vmtest_main(int argc, char **argv, Suite *(*make_suite)(void))
 	}
 	if (make_shared_home() < 0)
 		return EXIT_FAILURE;
+	if (getenv("NOVA_TEST_DOUBLE") && !getenv("NOVA_TEST_LONG"))
+		setenv("CK_EXCLUDE_TAGS", OF_GUESTS, 1);
 	int status = test_run(make_suite());
 	if (shared_home)
 		fs_remove_tree(shared_home);

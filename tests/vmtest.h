@@ -27,6 +27,10 @@ void vmtest_failed(int expected, int code, int outcome, const char *part);
 #define ck_failed(expected, outcome, part, call)                                                   \
 	vmtest_failed((expected), (call), (outcome), (part))
 
+/* A case of what the agent and the library do, which is the same whatever engine runs the guest:
+ * on the double of an engine it runs with tools/test --long alone. */
+TCase *vmtest_case_of_guests(const char *name, int timeout_s);
+
 /* The platform in a state directory in which nothing is, but, where guests boot, the templates of
  * runtimes that a test before this one has made. The second of two that are open at once has a
  * directory of its own. */

@@ -540,13 +540,16 @@ static Suite *calls_suite(void)
 	tcase_add_test(tc, a_fork_of_a_vm_takes_as_many_calls_from_its_first_on);
 	suite_add_tcase(suite, tc);
 
-	tc = tcase_create("apart");
+	tc = tcase_create("large");
 	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, large_inputs_and_outputs_pass_each_other);
+	suite_add_tcase(suite, tc);
+
+	tc = vmtest_case_of_guests("apart", 120);
 	tcase_add_test(tc, no_more_calls_are_inside_than_the_concurrency_allows);
 	tcase_add_test(tc, a_command_is_given_its_stdin_while_another_call_reads_for_both);
 	tcase_add_test(tc, a_slow_reader_of_output_holds_up_only_its_own_call);
 	tcase_add_test(tc, every_call_has_its_own_time_limit);
-	tcase_add_test(tc, large_inputs_and_outputs_pass_each_other);
 	tcase_add_test(tc, a_request_id_is_for_one_call_at_a_time);
 	tcase_add_test(tc, a_concurrency_that_no_agent_has_is_refused);
 	suite_add_tcase(suite, tc);
@@ -563,13 +566,16 @@ static Suite *calls_suite(void)
 	tc = tcase_create("cancel");
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, a_call_can_be_cancelled_while_it_runs_and_the_vm_goes_on, 0, 2);
+	tcase_add_test(tc, an_agent_that_does_not_end_a_cancelled_call_loses_the_vm);
+	tcase_add_test(tc, a_call_cancelled_while_its_input_is_stuck_loses_the_vm_and_never_ran);
+	suite_add_tcase(suite, tc);
+
+	tc = vmtest_case_of_guests("cancelled", 120);
 	tcase_add_test(tc, a_python_call_can_be_cancelled_and_the_next_one_is_well);
 	tcase_add_test(tc, cancelling_ends_one_call_and_no_other);
 	tcase_add_test(tc, a_call_that_waits_for_its_turn_can_be_cancelled_and_never_ran);
 	tcase_add_test(tc, a_call_cancelled_before_its_vm_was_known_is_not_sent);
 	tcase_add_test(tc, cancelling_what_is_over_or_unknown_does_nothing);
-	tcase_add_test(tc, an_agent_that_does_not_end_a_cancelled_call_loses_the_vm);
-	tcase_add_test(tc, a_call_cancelled_while_its_input_is_stuck_loses_the_vm_and_never_ran);
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("place");

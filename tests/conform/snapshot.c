@@ -1139,16 +1139,16 @@ static Suite *snapshot_suite(void)
 	tc = new_case(suite, "disk");
 	tcase_add_test(tc, a_snapshot_goes_on_later_and_elsewhere_and_can_be_chained);
 	tcase_add_test(tc, a_snapshot_that_does_not_fit_is_refused_by_name);
-	tcase_add_test(tc, names_are_checked_and_unique);
 	tcase_add_test(tc, a_full_disk_is_told_and_nothing_half_made_stays);
 	tcase_add_test(tc, a_process_killed_while_it_writes_leaves_whole_snapshots_only);
 	tcase_add_test(new_case(suite, "killed"),
 		a_process_killed_while_it_restores_or_forks_leaves_nothing);
-	tc = new_case(suite, "branches");
+	tc = vmtest_case_of_guests("store", 180);
+	tcase_add_test(tc, names_are_checked_and_unique);
 	tcase_add_test(tc, branches_of_a_fork_are_merged_into_one);
 	tcase_add_test(tc, snapshots_know_the_branch_that_they_grow_on);
-	tc = new_case(suite, "compressed");
 	tcase_add_test(tc, a_compressed_snapshot_is_smaller_and_goes_on_as_any);
+	suite_add_tcase(suite, tc);
 	tc = new_case(suite, "standby");
 	tcase_add_test(tc, forks_and_restores_take_vmms_on_standby_and_a_useless_one_costs_nothing);
 	tcase_add_test(tc, a_shell_that_dies_in_the_hands_of_a_fork_is_replaced);
