@@ -283,6 +283,28 @@ export interface Secrets {
   rotate(): Promise<{ rotated: number }>;
 }
 
+/** Values that a function keeps under keys (docs/kv.md), in the order of bytes. */
+export interface Kv {
+  get(name: string, key: string): Promise<
+    { value: Uint8Array; version: number; expires_us: number }>;
+  /** ifVersion: only if the key has that one; isNew: only if it is not there; else it rejects */
+  put(name: string, key: string, value: Uint8Array | string, how?: { ttlMs?: number;
+    ifVersion?: number; isNew?: boolean }): Promise<{ version: number }>;
+  delete(name: string, key: string, how?: { ifVersion?: number }): Promise<void>;
+  /** A page, without values: behind `after`, the last key of the page before. */
+  list(name: string, page?: { prefix?: string; after?: string; limit?: number }): Promise<
+    { keys: { key: string; size: number; version: number; expires_us: number }[] }>;
+}
+
+/** Files that a function keeps. */
+export interface Files {
+  get(name: string, file: string): Promise<{ data: Uint8Array; type: string; sha256: string }>;
+  put(name: string, file: string, content: Uint8Array | string, type?: string): Promise<void>;
+  delete(name: string, file: string): Promise<void>;
+  list(name: string, page?: { prefix?: string; after?: string; limit?: number }): Promise<
+    { files: { name: string; type: string; sha256: string; size: number; updated_us: number }[] }>;
+}
+
 export class FaaSClient {
   /** Without options the variables FAAS_API_KEY and FAAS_API_URL count, where there are such. */
   constructor(options?: { apiKey?: string; endpoint?: string; fetch?: typeof fetch });
@@ -293,6 +315,8 @@ export class FaaSClient {
   readonly logs: Logs;
   readonly usage: Usage;
   readonly secrets: Secrets;
+  readonly kv: Kv;
+  readonly files: Files;
   /** Any operation of /openapi.json by its operationId; a body that is given goes as it is. */
   call(name: string, parameters?: Record<string, unknown>, body?: Uint8Array | string,
     how?: { signal?: AbortSignal }): Promise<any>;

@@ -33,7 +33,8 @@ function requestOf(name, parameters, body) {
   return { method, path, headers, body };
 }
 
-async function read(response) {
+// `shape` makes the answer of headers and bytes.
+async function read(response, shape) {
   const kind = response.headers.get('Content-Type') ?? '';
   const data = new Uint8Array(await response.arrayBuffer());
   const text = () => new TextDecoder().decode(data);
@@ -47,6 +48,7 @@ async function read(response) {
     const after = Number(response.headers.get('Retry-After') ?? NaN);
     throw FaaSError.of(problem, Number.isNaN(after) ? undefined : after);
   }
+  if (shape) return shape(response.headers, data);
   if (kind.startsWith('application/json')) return JSON.parse(text());
   return data.length ? data : undefined;
 }
@@ -134,6 +136,36 @@ class Secrets {
   rotate() { return this.call('rotateSecrets'); }
 }
 
+const valueOf = (headers, value) => ({ value, version: Number(headers.get('X-Nova-Version')),
+  expires_us: Number(headers.get('X-Nova-Expires-Us')) });
+const fileOf = (headers, data) => ({ data, type: headers.get('X-Nova-Type'),
+  sha256: headers.get('X-Nova-Sha256') });
+
+class Kv {
+  constructor(client) {
+    this.call = client.call.bind(client);
+  }
+  get(id, key) { return this.call('getValue', { id, key }, undefined, { shape: valueOf }); }
+  put(id, key, value, { ttlMs, ifVersion, isNew } = {}) {
+    return this.call('putValue', { id, key, ttl_ms: ttlMs, if_version: ifVersion,
+      new: isNew ? 'true' : undefined }, value);
+  }
+  delete(id, key, { ifVersion } = {}) {
+    return this.call('deleteValue', { id, key, if_version: ifVersion });
+  }
+  list(id, page = {}) { return this.call('listKeys', { ...page, id }); }
+}
+
+class Files {
+  constructor(client) {
+    this.call = client.call.bind(client);
+  }
+  get(id, name) { return this.call('getKeptFile', { id, name }, undefined, { shape: fileOf }); }
+  put(id, name, content, type) { return this.call('putKeptFile', { id, name, type }, content); }
+  delete(id, name) { return this.call('deleteKeptFile', { id, name }); }
+  list(id, page = {}) { return this.call('listKeptFiles', { ...page, id }); }
+}
+
 export class FaaSClient {
   constructor({ apiKey, endpoint, fetch } = {}) {
     const variables = globalThis.process?.env ?? {};
@@ -149,10 +181,12 @@ export class FaaSClient {
     this.logs = new Logs(this);
     this.usage = new Usage(this);
     this.secrets = new Secrets(this);
+    this.kv = new Kv(this);
+    this.files = new Files(this);
   }
 
   // Any operation of /openapi.json by its operationId; a body that is given goes as it is.
-  async call(name, parameters = {}, body = undefined, { signal } = {}) {
+  async call(name, parameters = {}, body = undefined, { signal, shape } = {}) {
     const request = requestOf(name, parameters, body);
     if (this.apiKey) request.headers['x-api-key'] = this.apiKey;
     let response;
@@ -163,7 +197,7 @@ export class FaaSClient {
       const why = error.cause?.message || error.cause?.code || error.message;
       throw new FaaSError(`novad at ${this.endpoint} does not answer: ${why}`);
     }
-    return read(response);
+    return read(response, shape);
   }
 
   execute(fields, how) { return this.call('execute', fields, undefined, how); }

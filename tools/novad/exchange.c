@@ -244,7 +244,8 @@ static void add_cors(const struct exchange *x, struct MHD_Response *response)
 		if (!strcmp(allowed->at[i], origin)) {
 			MHD_add_response_header(response, "Access-Control-Allow-Origin", origin);
 			MHD_add_response_header(response, "Access-Control-Expose-Headers",
-				"ETag, Retry-After, X-Request-Id, Traceparent, Server-Timing");
+				"ETag, Retry-After, X-Request-Id, Traceparent, Server-Timing, "
+				"X-Nova-Version, X-Nova-Expires-Us, X-Nova-Type, X-Nova-Sha256");
 		}
 	if (allowed->count)
 		MHD_add_response_header(response, "Vary", "Origin");

@@ -177,6 +177,50 @@ class Secrets(Group):
         return self._call("rotateSecrets")
 
 
+def as_bytes(value):
+    return value.encode() if isinstance(value, str) else value
+
+
+class Kv(Group):
+    """Values that a function keeps under keys: docs/kv.md."""
+
+    def get(self, function, key):
+        """Bytes, with its `version` and `expires_us`."""
+        return self._call("getValue", id=function, key=key)
+
+    def put(self, function, key, value, *, ttl=None, if_version=None, new=False):
+        """Text or bytes, for `ttl` seconds; with if_version= only if the key has that one, with
+        `new` only if it is not there, else it raises FaaSError. The answer has its `version`."""
+        ttl_ms = None if ttl is None else max(1, round(ttl * 1000))
+        return self._call("putValue", as_bytes(value), id=function, key=key, ttl_ms=ttl_ms,
+                          if_version=if_version, new="true" if new else None)
+
+    def delete(self, function, key, *, if_version=None):
+        return self._call("deleteValue", id=function, key=key, if_version=if_version)
+
+    def list(self, function, **page):
+        """Under "keys", in the order of their bytes and without values: those that begin with
+        prefix=, behind after=, at most limit=."""
+        return self._call("listKeys", id=function, **page)
+
+
+class Files(Group):
+    """Files that a function keeps, of the same document."""
+
+    def get(self, function, name):
+        """Bytes, with its `type` and `sha256`."""
+        return self._call("getKeptFile", id=function, name=name)
+
+    def put(self, function, name, content, type=None):
+        return self._call("putKeptFile", as_bytes(content), id=function, name=name, type=type)
+
+    def delete(self, function, name):
+        return self._call("deleteKeptFile", id=function, name=name)
+
+    def list(self, function, **page):
+        return self._call("listKeptFiles", id=function, **page)
+
+
 class Calls:
     """What both clients have. What `call` returns they return: of AsyncFaaSClient, await it."""
 
@@ -188,6 +232,7 @@ class Calls:
         self.functions, self.instances = Functions(self), Instances(self)
         self.snapshots, self.logs = Snapshots(self), Logs(self)
         self.usage, self.secrets = Usage(self), Secrets(self)
+        self.kv, self.files = Kv(self), Files(self)
 
     def call(self, operation, body=None, **parameters):
         """Any operation of /openapi.json by its operationId. Bytes as `body` go as they are."""

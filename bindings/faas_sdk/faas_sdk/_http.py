@@ -25,6 +25,20 @@ class Answer(dict):
         raise AttributeError(name)
 
 
+class Kept(bytes):
+    """What a function keeps, with what novad says of it: `version` and `expires_us` (0: never) of
+    a value; `type` and `sha256` of a file."""
+
+    def __new__(cls, body, headers):
+        self = super().__new__(cls, body)
+        if "X-Nova-Version" in headers:
+            self.version = int(headers["X-Nova-Version"])
+            self.expires_us = int(headers["X-Nova-Expires-Us"])
+        else:
+            self.type, self.sha256 = headers["X-Nova-Type"], headers["X-Nova-Sha256"]
+        return self
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
         super().__init__("localhost", timeout=timeout)
@@ -96,6 +110,8 @@ def read(status, headers, body):
         raise FaaSError.of(problem, float(after) if after and after.isdigit() else None)
     if kind.startswith("application/json"):
         return json.loads(body, object_hook=Answer)
+    if "X-Nova-Version" in headers or "X-Nova-Sha256" in headers:
+        return Kept(body, headers)
     return body if body else None
 
 

@@ -100,6 +100,32 @@ class InThreads(SdkCase):
         self.assertIsNone(client.secrets.delete("db"))
         self.fails("not_found", "never_ran", client.secrets.delete, "db")
 
+    def test_what_a_function_keeps_is_put_read_listed_and_deleted(self):
+        client = self.client()
+        self.register("f", "true", "shell")
+        version = client.kv.put("f", "a/ä", b"\0\xff", ttl=60, new=True).version
+        found = client.kv.get("f", "a/ä")
+        self.assertEqual((found, found.version), (b"\0\xff", version))
+        self.assertGreater(found.expires_us, 0)
+        self.fails("exists", "never_ran", client.kv.put, "f", "a/ä", "x", new=True)
+        later = client.kv.put("f", "a/ä", "", if_version=version).version
+        self.fails("busy", "never_ran", client.kv.put, "f", "a/ä", "x", if_version=version)
+        found = client.kv.get("f", "a/ä")
+        self.assertEqual((found, found.version, found.expires_us), (b"", later, 0))
+        client.kv.put("f", "b", "2")
+        self.assertEqual([k.key for k in client.kv.list("f", prefix="a/")["keys"]], ["a/ä"])
+        self.assertEqual([k.key for k in client.kv.list("f", after="a/ä", limit=1)["keys"]], ["b"])
+        self.fails("busy", "never_ran", client.kv.delete, "f", "b", if_version=version)
+        self.assertIsNone(client.kv.delete("f", "b"))
+        self.fails("not_found", "never_ran", client.kv.get, "f", "b")
+        self.assertIsNone(client.files.put("f", "logo.png", b"\x89PNG", "image/png"))
+        logo = client.files.get("f", "logo.png")
+        self.assertEqual((logo, logo.type), (b"\x89PNG", "image/png"))
+        one, = client.files.list("f").files
+        self.assertEqual((one.name, one.sha256, one.size), ("logo.png", logo.sha256, 4))
+        self.assertIsNone(client.files.delete("f", "logo.png"))
+        self.fails("not_found", "never_ran", client.files.get, "f", "logo.png")
+
     def test_what_fails_has_a_code_and_an_outcome(self):
         client = self.client()
         self.register("bad", "def handler(event):\n    raise ValueError('no')")
@@ -225,6 +251,11 @@ class WithAsyncio(SdkCase):
             self.assertEqual(caught.exception.code, "not_found")
             with self.assertRaises(FaaSError):
                 await client.functions.get("none")
+            version = (await client.kv.put("echo", "k", "v")).version
+            found = await client.kv.get("echo", "k")
+            self.assertEqual((found, found.version), (b"v", version))
+            await client.files.put("echo", "f", "text", "text/plain")
+            self.assertEqual((await client.files.get("echo", "f")).type, "text/plain")
             here = self.directory / "here"
             here.mkdir()
             (here / "a").write_text("1")
@@ -273,8 +304,10 @@ class Pack(SdkCase):
                "with FaaSClient() as client:\n" \
                "    done = client.execute(code='print(6 * 7)', language='python')\n" \
                "    print(done.stdout, end='')\n" \
-               "    for output in client.stream(command=['echo', 'heard']): print(output.data)"
+               "    for output in client.stream(command=['echo', 'heard']): print(output.data)\n" \
+               "    client.functions.create('f', 'shell', 'true')\n" \
+               "    print(client.kv.put('f', 'k', 'v').version == client.kv.get('f', 'k').version)"
         done = subprocess.run(
             [python, "-I", "-c", code], capture_output=True, text=True, timeout=60,
             env={"FAAS_API_KEY": self.key, "FAAS_API_URL": f"http://127.0.0.1:{self.port}"})
-        self.assertEqual((done.stdout, done.stderr), ("42\nheard\n\n", ""))
+        self.assertEqual((done.stdout, done.stderr), ("42\nheard\n\nTrue\n", ""))

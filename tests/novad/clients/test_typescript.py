@@ -108,6 +108,34 @@ await assert.rejects(client.execute({ command: ['sleep', '99'] }, { signal: ende
   { name: 'AbortError' });
 """)
 
+    def test_what_a_function_keeps_is_put_read_listed_and_deleted(self):
+        self.register("f", "true", "shell")
+        self.novad()
+        self.node("""
+const bytes = (found) => [...found];
+const { version } = await client.kv.put('f', 'a/ä', new Uint8Array([0, 255]),
+  { ttlMs: 60000, isNew: true });
+const found = await client.kv.get('f', 'a/ä');
+assert.deepEqual([bytes(found.value), found.version], [[0, 255], version]);
+assert.ok(found.expires_us > 0);
+await fails('exists', 'never_ran', () => client.kv.put('f', 'a/ä', 'x', { isNew: true }));
+await client.kv.put('f', 'a/ä', '', { ifVersion: version });
+await fails('busy', 'never_ran', () => client.kv.put('f', 'a/ä', 'x', { ifVersion: version }));
+assert.deepEqual(bytes((await client.kv.get('f', 'a/ä')).value), []);
+await client.kv.put('f', 'b', '2');
+assert.deepEqual((await client.kv.list('f', { prefix: 'a/' })).keys.map((k) => k.key), ['a/ä']);
+await fails('busy', 'never_ran', () => client.kv.delete('f', 'b', { ifVersion: version }));
+assert.equal(await client.kv.delete('f', 'b'), undefined);
+await fails('not_found', 'never_ran', () => client.kv.get('f', 'b'));
+await client.files.put('f', 'logo.png', new Uint8Array([137, 80]), 'image/png');
+const logo = await client.files.get('f', 'logo.png');
+assert.deepEqual([bytes(logo.data), logo.type], [[137, 80], 'image/png']);
+const { files: [one] } = await client.files.list('f');
+assert.deepEqual([one.name, one.sha256, one.size], ['logo.png', logo.sha256, 2]);
+assert.equal(await client.files.delete('f', 'logo.png'), undefined);
+await fails('not_found', 'never_ran', () => client.files.get('f', 'logo.png'));
+""")
+
     STREAMS = """
 const waits = { language: 'shell', code: `echo begun; while ! test -e $HERE/go; do sleep 0.02; done
   echo ended; exit 3`, env_vars: { HERE: process.env.HERE } };
