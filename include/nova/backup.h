@@ -11,9 +11,9 @@
  *             puts(nova_error_message(error));
  *
  * An archive has the functions with their code, published versions, aliases, runtimes of the user's
- * own with their root filesystems, API keys (as hashes) and secrets (encrypted, as the store has
- * them: who imports needs the same keys, settings `secret.key_file` and NOVA_SECRET_KEY). It has no
- * log of calls, no usage, nothing that functions keep (nova/kv.h), no snapshots and no settings. It
+ * own with their root filesystems, API keys (as hashes), secrets (encrypted, as the store has
+ * them: who imports needs the same keys, settings `secret.key_file` and NOVA_SECRET_KEY) and what
+ * functions keep (nova/kv.h). It has no log of calls, no usage, no snapshots and no settings. It
  * can be imported into any store, whichever it came from. docs/backup.md has more.
  *
  * Any thread, and several processes, as in nova/function.h.
@@ -35,7 +35,8 @@ extern "C" {
  * Only its owner can read it
  * @return 0, or a code; then no archive was written, and what was there stays:
  *  - NOVA_ECORRUPT: the store, or the code of a function, is damaged; the message names it
- *  - NOVA_ETOOBIG: a file of a function has 8 GiB or more, or the store 1 GiB of rows
+ *  - NOVA_ETOOBIG: a file of a function has 8 GiB or more, the store 1 GiB of rows, or what
+ *    functions keep 8 GiB, in which each byte is two digits
  *  - NOVA_EBUSY: functions were deleted all the time; also after fork()
  *  - NOVA_ENOTSUP: a module of the library is missing; the message names it
  *  - NOVA_ENOTFOUND, NOVA_EPERM, NOVA_EIO, NOVA_ENOSPC, NOVA_ENOMEM: the host refused something

@@ -35,7 +35,7 @@ typedef struct nova_kv_entry {
 	const char *key;
 	const void *value;   /**< with a NUL behind it; NULL in what a list gives */
 	size_t value_len;    /**< bytes of the value */
-	uint64_t version;    /**< each change makes it higher; under 2^53 */
+	uint64_t version;    /**< each change makes it higher; none is given twice; under 2^53 */
 	uint64_t expires_us; /**< in microseconds since 1970; 0: never */
 } nova_kv_entry;
 
@@ -88,7 +88,7 @@ typedef struct nova_kv_list_opts {
  *  - NOVA_EEXIST: the key is there (#NOVA_KV_NEW)
  *  - NOVA_EBUSY: it does not have the version `if_version`; or after fork()
  *  - NOVA_ELIMIT: the function has as many keys, or bytes, as the settings `kv.max_keys` and
- *    `kv.max_total` give it. Two that write at the same moment may both be the last
+ *    `kv.max_total` give it
  *  - NOVA_ECORRUPT: the store is damaged
  *  - NOVA_ENOTSUP: a newer libnova wrote it, or a module of the library is missing
  *  - NOVA_EIO, NOVA_EPERM, NOVA_ENOSPC, NOVA_ENOMEM: the host refused something

@@ -174,8 +174,8 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"postgres://nova:nova@localhost:5432/nova?sslmode=disable", 0, 0, { 0 },
 		"Database of the postgres store, as libpq understands it" },
 	{ "postgres.connections", { "NOVA_PG_CONNECTIONS" }, KEY_INTEGER, "4", 1, 1000, { 0 },
-		"Connections to it that a context may have at once, and one more for being told "
-		"of changes" },
+		"Connections to it that a context may have at once, as many for what functions "
+		"keep, and one more for being told of changes" },
 	{ "postgres.timeout", { "NOVA_PG_TIMEOUT" }, KEY_DURATION, "10s", 1, HOUR_MS, { 0 },
 		"How long connecting, one statement, and waiting for a connection may take" },
 	{ "postgres.ttl", { "NOVA_PG_TTL" }, KEY_DURATION, "60s", 1, 24u * HOUR_MS, { 0 },

@@ -46,7 +46,7 @@ static int entry_new(struct kv_record *record, const nova_kv_entry **ret, nova_e
 
 static int check_put(const struct kv *kv, const nova_kv_put_opts *o, nova_error_t **error)
 {
-	int code = kv_check_text("key", o->key, KV_KEY_MAX, error);
+	int code = kv_text_check("key", o->key, KV_KEY_MAX, NOVA_EINVAL, error);
 	if (code < 0)
 		return code;
 	if (o->value_len && !o->value)
@@ -87,6 +87,8 @@ int kv_put(struct kv *kv, const char *space, const nova_kv_put_opts *o, uint64_t
 		.expires_us = o->ttl_ms ? now_us + o->ttl_ms * 1000 : 0,
 	};
 	code = store->ops->kv->put(store, space, &record, &condition, &kv->keys, &version, error);
+	if (code == 0 && o->ttl_ms)
+		kv_note_ttl(kv, o->ttl_ms);
 	if (code == 0 && ret_version)
 		*ret_version = version;
 	return code;
@@ -97,7 +99,7 @@ int kv_get(struct kv *kv, const char *space, const char *key, const nova_kv_entr
 {
 	AUTO_KV_RECORD struct kv_record record = { NULL };
 	struct store *store;
-	int code = kv_check_text("key", key, KV_KEY_MAX, error);
+	int code = kv_text_check("key", key, KV_KEY_MAX, NOVA_EINVAL, error);
 	if (code == 0)
 		code = kv_store(kv, &store, error);
 	if (code == 0)
@@ -110,7 +112,7 @@ int kv_delete(struct kv *kv, const char *space, const char *key, uint64_t if_ver
 {
 	const struct kv_condition condition = { if_version, false, clock_unix_us() };
 	struct store *store;
-	int code = kv_check_text("key", key, KV_KEY_MAX, error);
+	int code = kv_text_check("key", key, KV_KEY_MAX, NOVA_EINVAL, error);
 	if (code == 0 && if_version > INT64_MAX)
 		code = nova_fail(error, NOVA_EINVAL, "if_version: there is no such version");
 	if (code == 0)

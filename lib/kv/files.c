@@ -46,22 +46,12 @@ static int file_new(struct file_record *record, const nova_file **ret, nova_erro
 	return 0;
 }
 
-/* It may become a line of a header. */
-static bool is_type(const char *type)
-{
-	size_t len = strlen(type);
-	for (size_t i = 0; i < len; i++)
-		if (type[i] < ' ' || type[i] > '~')
-			return false;
-	return len && len <= KV_TYPE_MAX && type[0] != ' ' && type[len - 1] != ' ';
-}
-
 static int check_put(const struct kv *kv, const nova_file_put_opts *o, nova_error_t **error)
 {
-	int code = kv_check_text("name", o->name, KV_NAME_MAX, error);
+	int code = kv_text_check("name", o->name, KV_NAME_MAX, NOVA_EINVAL, error);
 	if (code < 0)
 		return code;
-	if (o->type && !is_type(o->type))
+	if (o->type && !kv_is_type(o->type))
 		return nova_fail(error, NOVA_EINVAL,
 			"type: 1 to %u printable characters of ASCII, such as image/png",
 			KV_TYPE_MAX);
@@ -105,7 +95,7 @@ int kv_file_get(struct kv *kv, const char *space, const char *name, const nova_f
 {
 	AUTO_FILE_RECORD struct file_record record = { NULL };
 	struct store *store;
-	int code = kv_check_text("name", name, KV_NAME_MAX, error);
+	int code = kv_text_check("name", name, KV_NAME_MAX, NOVA_EINVAL, error);
 	if (code == 0)
 		code = kv_store(kv, &store, error);
 	if (code == 0)
@@ -116,7 +106,7 @@ int kv_file_get(struct kv *kv, const char *space, const char *name, const nova_f
 int kv_file_delete(struct kv *kv, const char *space, const char *name, nova_error_t **error)
 {
 	struct store *store;
-	int code = kv_check_text("name", name, KV_NAME_MAX, error);
+	int code = kv_text_check("name", name, KV_NAME_MAX, NOVA_EINVAL, error);
 	if (code == 0)
 		code = kv_store(kv, &store, error);
 	return code < 0 ? code : store->ops->kv->remove_file(store, space, name, error);

@@ -14,22 +14,21 @@
 #include "rate/rate.h"
 #include "store/store.h"
 
-#define KV_KEY_MAX   512u
-#define KV_NAME_MAX  255u
-#define KV_TYPE_MAX  127u
-#define KV_VALUE_MAX (1u << 20) /* of the settings that limit a value and a file: what one */
-#define KV_FILE_MAX  (4u << 20) /* message to a guest can hold */
-
 struct kv {
 	struct store *base; /* with the functions; borrowed */
 	const nova_config_t *config;
 	uint64_t value_max, file_max;
 	struct kv_limits keys, files;
-	uint64_t rate;        /* of what guests of one function may ask for in a second; 0: any */
-	struct rates *rates;  /* borrowed; set after kv_init() */
+	uint64_t rate; /* of what guests of one function may ask for in a second; 0: any */
+	/* Borrowed; set after kv_init(), and so is how a tick is asked for. */
+	struct rates *rates;
+	nova_pool_t *pool;
+	void (*want_tick)(nova_pool_t *pool, uint64_t when);
 	pthread_mutex_t lock; /* guards those below */
 	struct store *store;  /* NULL: not open */
 	uint64_t sweep_at, orphans_at;
+	char **orphans; /* spaces without a function when it was looked last; a tick's own */
+	size_t orphan_count;
 };
 
 /* Opens nothing yet. */
@@ -58,6 +57,9 @@ void kv_clear(struct kv *kv, const char *space);
 /* At each tick of the pool: removes what has expired, and what no function has any more. */
 void kv_tick(struct kv *kv);
 
+/* For archives: the store, or NULL if no function keeps anything, unless it `makes` one. */
+int kv_open(void *kv, bool makes, struct store **ret_store, nova_error_t **error);
+
 /*
  * What a function asks for while it runs: docs/kv.md. `ask` is JSON that anybody may have written,
  * and is written to. The reply is a JSON object: what was asked for, or "code" and "error".
@@ -77,9 +79,13 @@ struct kv_ask {
 /* Reads the text, which it writes to. NOVA_EINVAL, naming the member. */
 int kv_ask_read(char *text, size_t len, struct kv_ask *ret_ask, nova_error_t **error);
 
+/* With the lock, when the store has been opened. */
+void kv_begin_sweeping(struct kv *kv);
+/* Something goes then. */
+void kv_note_ttl(struct kv *kv, uint64_t ttl_ms);
+
 /* Opened when it is needed first. It stays. */
 int kv_store(struct kv *kv, struct store **ret_store, nova_error_t **error);
-int kv_check_text(const char *what, const char *text, size_t most, nova_error_t **error);
 /* NOVA_EINVAL. */
 int kv_page(const nova_kv_list_opts *opts, struct kv_page *ret_page, nova_error_t **error);
 

@@ -43,6 +43,7 @@
 	F(PQsendQueryPrepared)                                                                     \
 	F(PQsetErrorVerbosity)                                                                     \
 	F(PQsetNoticeProcessor)                                                                    \
+	F(PQsetSingleRowMode)                                                                      \
 	F(PQsetnonblocking)                                                                        \
 	F(PQsocket)                                                                                \
 	F(PQstatus)                                                                                \
@@ -86,6 +87,7 @@ MODULE_DOOR(postgres, MODULE_POSTGRES, POSTGRES_FUNCTIONS)
 #define PQsendQueryPrepared  postgres_functions()->PQsendQueryPrepared
 #define PQsetErrorVerbosity  postgres_functions()->PQsetErrorVerbosity
 #define PQsetNoticeProcessor postgres_functions()->PQsetNoticeProcessor
+#define PQsetSingleRowMode   postgres_functions()->PQsetSingleRowMode
 #define PQsetnonblocking     postgres_functions()->PQsetnonblocking
 #define PQsocket             postgres_functions()->PQsocket
 #define PQstatus             postgres_functions()->PQstatus

@@ -38,6 +38,8 @@ static int fill(struct nova *nova, const nova_config_t *config, nova_error_t **e
 	if (code < 0)
 		return code;
 	nova->registry.clones = pool_clones(nova->pool);
+	nova->kv.pool = nova->pool;
+	nova->kv.want_tick = pool_want_tick_at;
 	pool_on_tick(nova->pool, tick, nova);
 	pool_want_tick(nova->pool);
 	return 0;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * All of the registry as an archive: manifest.json, which says what this is; store.jsonl, a row of
- * the store to a line; and blobs/HASH for each file that a row needs.
+ * the store to a line; kept.jsonl, the same of what functions keep, unless there is none; and
+ * blobs/HASH for each file that a row needs.
  *
  * Who exports locks nobody out. If a file is gone that a row needed, as its function was deleted
  * meanwhile, it begins anew; in the end with the lock of the blobs. Who imports has that lock, puts
- * the blobs first, which nobody needs yet, and the rows last, in one transaction: a process that
- * dies in between leaves blobs without users, which the next registry_open() removes.
+ * the blobs first, which nobody needs yet, then what functions keep that are not there yet, and the
+ * rows last, in one transaction: a process that dies in between leaves blobs without users, which
+ * the next registry_open() removes, and spaces without functions, which kv_tick() removes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,12 +16,14 @@
 #include "registry/internal.h"
 #include "tar/tar.h"
 
-#define FORMAT        1
+#define FORMAT        2 /* 1: it has nothing that functions keep */
 #define MANIFEST      "manifest.json"
 #define ROWS          "store.jsonl"
+#define KEPT          "kept.jsonl"
 #define BLOBS         "blobs/"
 #define MANIFEST_MOST (1u << 20)
 #define ROWS_MOST     (1u << 30)
+#define KEPT_MOST     ((UINT64_C(8) << 30) - 1) /* as any file of a tar */
 #define BLOBS_MOST    1000000u
 #define PIECE         (1u << 20)
 #define TRIES         5 /* of an export */
@@ -53,31 +57,57 @@ static int note_blobs(json_t *hashes, const json_t *row, nova_error_t **error)
 	return r == 0 && image ? note_blob(hashes, image, error) : r;
 }
 
+/* The ids of functions, likewise. */
+static int note_function(json_t *ids, const char *table, const json_t *row, nova_error_t **error)
+{
+	const char *id = json_string_value(json_object_get(row, "id"));
+	bool is_one = id && !strcmp(table, "functions");
+	return is_one && json_object_set_new(ids, id, json_true()) < 0 ? nova_oom(error) : 0;
+}
+
+static bool is_of(const json_t *ids, const json_t *row)
+{
+	const char *id = json_string_value(json_object_get(row, "function"));
+	return id && json_object_get(ids, id);
+}
+
 /* --- out --- */
 
 struct export
 {
-	struct rows rows;
-	json_t *hashes, *keys, *counts;
+	struct rows rows, kept;
+	json_t *hashes, *ids, *keys, *counts;
+	uint64_t now_us;
 	bool again; /* a function was deleted meanwhile */
 };
 
 static void export_done(struct export *e)
 {
 	rows_done(&e->rows);
+	rows_done(&e->kept);
 	json_decref(e->hashes);
+	json_decref(e->ids);
 	json_decref(e->keys);
 	json_decref(e->counts);
 }
 
-static int note_row(struct export *e, const char *table, const json_t *row, nova_error_t **error)
+static int count_row(struct export *e, const char *table, nova_error_t **error)
 {
 	json_int_t count = json_integer_value(json_object_get(e->counts, table));
+	return json_object_set_new(e->counts, table, json_integer(count + 1)) < 0 ?
+		       nova_oom(error) :
+		       0;
+}
+
+static int note_row(struct export *e, const char *table, const json_t *row, nova_error_t **error)
+{
 	const char *key = json_string_value(json_object_get(row, "key_id"));
-	if (json_object_set_new(e->counts, table, json_integer(count + 1)) < 0 ||
-		(key && json_object_set_new(e->keys, key, json_true()) < 0))
+	if (key && json_object_set_new(e->keys, key, json_true()) < 0)
 		return nova_oom(error);
-	return note_blobs(e->hashes, row, error);
+	int r = count_row(e, table, error);
+	if (r == 0)
+		r = note_function(e->ids, table, row, error);
+	return r < 0 ? r : note_blobs(e->hashes, row, error);
 }
 
 static int add_row(void *userdata, const char *table, json_t *row, nova_error_t **error)
@@ -89,6 +119,40 @@ static int add_row(void *userdata, const char *table, json_t *row, nova_error_t 
 			"the store has more than %u MiB of rows, which no archive takes",
 			ROWS_MOST >> 20);
 	return r < 0 ? r : note_row(e, table, row, error);
+}
+
+static bool has_expired(const json_t *row, uint64_t now_us)
+{
+	json_int_t at = json_integer_value(json_object_get(row, "expires_us"));
+	return at && (uint64_t)at <= now_us;
+}
+
+/* Functions may have come and gone since they were read. */
+static int add_kept(void *userdata, const char *table, json_t *row, nova_error_t **error)
+{
+	struct export *e = userdata;
+	if (!is_of(e->ids, row) || has_expired(row, e->now_us))
+		return 0;
+	int r = rows_add(&e->kept, table, row, error);
+	if (r == 0 && e->kept.size > KEPT_MOST)
+		return nova_fail(error, NOVA_ETOOBIG,
+			"functions keep more than %u MiB of rows, which no archive takes",
+			(unsigned)(KEPT_MOST >> 20));
+	return r < 0 ? r : count_row(e, table, error);
+}
+
+static int read_kept(
+	struct export *e, const struct kept *kept, const char *path, nova_error_t **error)
+{
+	struct store *store = NULL;
+	int r = kept->open(kept->userdata, false, &store, error);
+	if (r < 0 || !store)
+		return r;
+	e->now_us = clock_unix_us();
+	r = rows_new(path, &e->kept, error);
+	if (r == 0)
+		r = store->ops->transfer->dump(store, add_kept, e, error);
+	return r < 0 ? r : rows_flush(&e->kept, error);
 }
 
 static json_t *keys_of(const json_t *object)
@@ -104,9 +168,10 @@ static json_t *keys_of(const json_t *object)
 static int add_manifest(
 	struct tar_writer *to, const struct export *e, int64_t schema, nova_error_t **error)
 {
-	AUTO_JSON json_t *manifest = json_pack("{s:i,s:I,s:s,s:I,s:O,s:o}", "format", FORMAT,
-		"schema", (json_int_t)schema, "libnova", NOVA_VERSION_STRING, "created_us",
-		(json_int_t)clock_unix_us(), "rows", e->counts, "secret_keys", keys_of(e->keys));
+	AUTO_JSON json_t *manifest = json_pack("{s:i,s:I,s:s,s:I,s:O,s:o}", "format",
+		e->kept.size ? FORMAT : 1, "schema", (json_int_t)schema, "libnova",
+		NOVA_VERSION_STRING, "created_us", (json_int_t)clock_unix_us(), "rows", e->counts,
+		"secret_keys", keys_of(e->keys));
 	AUTO_FREE char *text = manifest ? json_dumps(manifest, JSON_INDENT(2)) : NULL;
 	return text ? tar_add(to, MANIFEST, text, strlen(text), error) : nova_oom(error);
 }
@@ -167,19 +232,26 @@ static int write_archive(
 			to, e, registry->store->ops->transfer->schema(registry->store), error);
 	if (r == 0)
 		r = tar_add_file(to, ROWS, e->rows.fd, error);
+	if (r == 0 && e->kept.size)
+		r = tar_add_file(to, KEPT, e->kept.fd, error);
 	json_object_foreach(e->hashes, hash, value) if (r == 0) r =
 		add_blob(registry, e, to, hash, error);
 	return r < 0 ? r : tar_finish(to, error);
 }
 
 /* *ret_again: it failed as somebody has deleted what it was about to read. */
-static int export_once(
-	struct registry *registry, const char *path, bool *ret_again, nova_error_t **error)
+static int export_once(struct registry *registry, const struct kept *kept, const char *path,
+	bool *ret_again, nova_error_t **error)
 {
 	struct store *store = registry->store;
 	CLEANUP(export_done)
-	struct export e = { { .fd = -1 }, json_object(), json_object(), json_object(), false };
-	if (!e.hashes || !e.keys || !e.counts)
+	struct export e = { .rows = { .fd = -1 },
+		.kept = { .fd = -1 },
+		.hashes = json_object(),
+		.ids = json_object(),
+		.keys = json_object(),
+		.counts = json_object() };
+	if (!e.hashes || !e.ids || !e.keys || !e.counts)
 		return nova_oom(error);
 	int r = rows_new(path, &e.rows, error);
 	if (r == 0)
@@ -187,12 +259,15 @@ static int export_once(
 	if (r == 0)
 		r = rows_flush(&e.rows, error);
 	if (r == 0)
+		r = read_kept(&e, kept, path, error);
+	if (r == 0)
 		r = write_archive(registry, path, &e, error);
 	*ret_again = e.again;
 	return r;
 }
 
-int registry_export(struct registry *registry, const char *path, nova_error_t **error)
+int registry_export(
+	struct registry *registry, const struct kept *kept, const char *path, nova_error_t **error)
 {
 	AUTO_FD int lock = -1;
 	AUTO_ERROR nova_error_t *failure = NULL;
@@ -205,7 +280,7 @@ int registry_export(struct registry *registry, const char *path, nova_error_t **
 			    registry->blobs->ops->lock(registry->blobs, true, &lock, &failure) :
 			    0;
 		if (r == 0)
-			r = export_once(registry, path, &again, &failure);
+			r = export_once(registry, kept, path, &again, &failure);
 	}
 	if (r < 0 && error)
 		*error = STEAL(failure);
@@ -216,18 +291,25 @@ int registry_export(struct registry *registry, const char *path, nova_error_t **
 
 struct import {
 	struct registry *registry;
+	const struct kept *kept_store;
 	const char *path;
 	struct tar_reader *from;
+	char *beside;   /* a name for files on their way */
 	int64_t schema; /* of its rows */
-	struct rows rows;
-	json_t *hashes;       /* that are needed, and were not put */
-	struct text_list put; /* by this import */
+	bool merges;
+	struct rows rows, kept; /* the latter: not open unless there are any */
+	json_t *ids;            /* of functions */
+	json_t *hashes;         /* that are needed, and were not put */
+	struct text_list put;   /* by this import */
 };
 
 static void import_done(struct import *i)
 {
 	tar_reader_free(i->from);
+	free(i->beside);
 	rows_done(&i->rows);
+	rows_done(&i->kept);
+	json_decref(i->ids);
 	json_decref(i->hashes);
 	text_list_done(&i->put);
 }
@@ -291,7 +373,7 @@ static int check_manifest(struct import *i, nova_error_t **error)
 	i->schema = json_integer_value(json_object_get(manifest, "schema"));
 	if (format > FORMAT)
 		return fail_newer(i, manifest, "format", format, FORMAT, error);
-	if (format != FORMAT || i->schema <= 0)
+	if (format <= 0 || i->schema <= 0)
 		return fail_foreign(i, MANIFEST " in it names no format and schema", error);
 	return i->schema > known ? fail_newer(i, manifest, "schema", i->schema, known, error) : 0;
 }
@@ -308,7 +390,20 @@ static int next_row(void *userdata, json_t **ret_line, nova_error_t **error)
 	return say_where(i, rows_next(&i->rows, ret_line, error), error);
 }
 
-static int copy_rows(struct import *i, uint64_t size, nova_error_t **error)
+static int next_kept(void *userdata, json_t **ret_line, nova_error_t **error)
+{
+	struct import *i = userdata;
+	AUTO_JSON json_t *line = NULL;
+	int r = rows_next(&i->kept, &line, error);
+	if (r > 0 && !is_of(i->ids, json_object_iter_value(json_object_iter(line))))
+		r = nova_fail(
+			error, NOVA_ECORRUPT, "there is something of a function that it has not");
+	if (r > 0)
+		*ret_line = STEAL(line);
+	return say_where(i, r, error);
+}
+
+static int copy_rows(struct import *i, struct rows *to, uint64_t size, nova_error_t **error)
 {
 	AUTO_FREE char *piece = malloc(PIECE);
 	int r = piece ? 0 : nova_oom(error);
@@ -316,7 +411,7 @@ static int copy_rows(struct import *i, uint64_t size, nova_error_t **error)
 		size_t n = size - at < PIECE ? (size_t)(size - at) : PIECE;
 		r = tar_read(i->from, piece, n, error);
 		if (r == 0)
-			r = rows_write(&i->rows, piece, n, error);
+			r = rows_write(to, piece, n, error);
 	}
 	return r;
 }
@@ -327,13 +422,30 @@ static int read_rows(struct import *i, nova_error_t **error)
 	json_t *next = NULL;
 	int r = find_file(i, ROWS, ROWS_MOST, &size, error);
 	if (r == 0)
-		r = copy_rows(i, size, error);
+		r = copy_rows(i, &i->rows, size, error);
 	while (r >= 0 && (r = next_row(i, &next, error)) > 0) {
 		AUTO_JSON json_t *line = STEAL(next);
-		const json_t *row = json_object_iter_value(json_object_iter(line));
-		r = say_where(i, note_blobs(i->hashes, row, error), error);
+		void *at = json_object_iter(line);
+		const json_t *row = json_object_iter_value(at);
+		r = note_blobs(i->hashes, row, error);
+		if (r == 0)
+			r = note_function(i->ids, json_object_iter_key(at), row, error);
+		r = say_where(i, r, error);
 	}
 	rows_rewind(&i->rows);
+	return r;
+}
+
+static int read_kept_rows(struct import *i, uint64_t size, nova_error_t **error)
+{
+	if (i->kept.fd >= 0)
+		return fail_foreign(i, "it has " KEPT " twice", error);
+	if (size > KEPT_MOST)
+		return fail_foreign(i, KEPT " in it is too long", error);
+	int r = rows_new(i->beside, &i->kept, error);
+	if (r == 0)
+		r = copy_rows(i, &i->kept, size, error);
+	rows_rewind(&i->kept);
 	return r;
 }
 
@@ -380,16 +492,17 @@ static int put_blob(struct import *i, const char *hash, uint64_t size, nova_erro
 
 /* No name of it becomes a path: it is a hash that a row needs and that was not there before, or
  * refused. */
-static int read_blobs(struct import *i, nova_error_t **error)
+static int read_rest(struct import *i, nova_error_t **error)
 {
 	char name[TAR_NAME];
 	uint64_t size;
 	int r;
 	while ((r = tar_next(i->from, name, &size, error)) > 0) {
 		const char *hash = str_starts(name, BLOBS) ? name + strlen(BLOBS) : "";
-		if (!json_object_get(i->hashes, hash))
+		bool is_blob = json_object_get(i->hashes, hash);
+		if (!is_blob && strcmp(name, KEPT) != 0)
 			return fail_foreign(i, "it has a file that no row of it needs", error);
-		r = put_blob(i, hash, size, error);
+		r = is_blob ? put_blob(i, hash, size, error) : read_kept_rows(i, size, error);
 		if (r < 0)
 			return r;
 		json_object_del(i->hashes, hash);
@@ -416,42 +529,60 @@ static int check_blobs(struct import *i, nova_error_t **error)
 	return 0;
 }
 
-static int import_all(struct import *i, bool merges, nova_error_t **error)
+/* Once it is known that the functions can be added. Nobody sees it before they are. */
+static int put_kept(void *userdata, nova_error_t **error)
+{
+	struct import *i = userdata;
+	struct store *store;
+	const struct transfer_source from = { .next = next_kept, .userdata = i };
+	if (i->kept.fd < 0)
+		return 0;
+	int r = i->kept_store->open(i->kept_store->userdata, true, &store, error);
+	return r < 0 ? r : store->ops->transfer->restore(store, &from, error);
+}
+
+static int import_all(struct import *i, nova_error_t **error)
 {
 	struct store *store = i->registry->store;
 	int r = check_manifest(i, error);
 	if (r == 0)
 		r = read_rows(i, error);
 	if (r == 0)
-		r = read_blobs(i, error);
+		r = read_rest(i, error);
 	if (r == 0)
 		r = check_blobs(i, error);
-	return r < 0 ? r :
-		       store->ops->transfer->restore(store, i->schema, merges, next_row, i, error);
+	const struct transfer_source from = { i->schema, i->merges, next_row, put_kept, i };
+	return r < 0 ? r : store->ops->transfer->restore(store, &from, error);
 }
 
 static int begin_import(struct import *i, int *ret_lock, nova_error_t **error)
 {
 	struct blobs *blobs = i->registry->blobs;
-	AUTO_FREE char *beside = NULL;
 	i->hashes = json_object();
-	int r = i->hashes ? tar_reader_new(i->path, &i->from, error) : nova_oom(error);
+	i->ids = json_object();
+	int r = i->hashes && i->ids ? tar_reader_new(i->path, &i->from, error) : nova_oom(error);
 	if (r == 0)
 		r = blobs->ops->lock(blobs, true, ret_lock, error);
 	if (r == 0)
-		r = blobs->ops->begin(blobs, &beside, error);
-	return r < 0 ? r : rows_new(beside, &i->rows, error);
+		r = blobs->ops->begin(blobs, &i->beside, error);
+	return r < 0 ? r : rows_new(i->beside, &i->rows, error);
 }
 
-int registry_import(struct registry *registry, const char *path, bool merges, nova_error_t **error)
+int registry_import(struct registry *registry, const struct kept *kept, const char *path,
+	bool merges, nova_error_t **error)
 {
 	CLEANUP(import_done)
-	struct import i = { .registry = registry, .path = path, .rows = { .fd = -1 } };
+	struct import i = { .registry = registry,
+		.kept_store = kept,
+		.path = path,
+		.merges = merges,
+		.rows = { .fd = -1 },
+		.kept = { .fd = -1 } };
 	AUTO_FD int lock = -1;
 	int r = begin_import(&i, &lock, error);
 	if (r < 0)
 		return r;
-	r = import_all(&i, merges, error);
+	r = import_all(&i, error);
 	for (size_t n = 0; r < 0 && n < i.put.count; n++)
 		blob_drop(registry, i.put.items[n]);
 	return r;

@@ -182,9 +182,18 @@ bool registry_has_key(struct registry *registry, const struct function_record *r
 
 /* --- archive.c --- */
 
+/* The store of what functions keep. */
+struct kept {
+	/* NULL in *ret_store: nothing is kept; not if it `makes` one. */
+	int (*open)(void *userdata, bool makes, struct store **ret_store, nova_error_t **error);
+	void *userdata;
+};
+
 /* As nova_export() and nova_import(). */
-int registry_export(struct registry *registry, const char *path, nova_error_t **error);
-int registry_import(struct registry *registry, const char *path, bool merges, nova_error_t **error);
+int registry_export(
+	struct registry *registry, const struct kept *kept, const char *path, nova_error_t **error);
+int registry_import(struct registry *registry, const struct kept *kept, const char *path,
+	bool merges, nova_error_t **error);
 
 /* --- versions.c, aliases.c --- */
 

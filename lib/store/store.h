@@ -210,9 +210,22 @@ struct kv_record {
 	char *key;
 	void *value; /* NULL in what a list gives */
 	size_t len;
-	uint64_t version; /* about when it was put, in microseconds; each change makes it higher */
+	/* about when it was put, in microseconds; each change makes it higher, and no key of the
+	 * function has it twice */
+	uint64_t version;
 	uint64_t expires_us; /* 0: never */
 };
+#define KV_KEY_MAX     512u
+#define KV_NAME_MAX    255u
+#define KV_TYPE_MAX    127u
+#define KV_VALUE_MAX   (1u << 20) /* of the settings that limit a value and a file: what one */
+#define KV_FILE_MAX    (4u << 20) /* message to a guest can hold */
+#define KV_VERSION_MAX ((UINT64_C(1) << 53) - 1)
+/* 1 to `most` bytes of UTF-8 without control characters. */
+int kv_text_check(const char *what, const char *text, size_t most, int code, nova_error_t **error);
+bool kv_is_type(const char *type); /* of a file; it may become a line of a header */
+/* What may be in a store, whatever the settings say. */
+int kv_record_check(const struct kv_record *record, int code, nova_error_t **error);
 void kv_record_clear(struct kv_record *record);
 void kv_record_list_free(struct kv_record *records, size_t count);
 #define AUTO_KV_RECORD CLEANUP(kv_record_clear)
@@ -225,6 +238,7 @@ struct file_record {
 	size_t len;
 	uint64_t updated_us;
 };
+int file_record_check(const struct file_record *record, int code, nova_error_t **error);
 void file_record_clear(struct file_record *record);
 void file_record_list_free(struct file_record *records, size_t count);
 #define AUTO_FILE_RECORD CLEANUP(file_record_clear)
@@ -453,31 +467,40 @@ struct kv_ops {
 
 	/* Removes all of a function. */
 	int (*clear)(struct store *store, const char *space, nova_error_t **error);
-	/* Removes some of what has expired; *ret_more: there may be more. */
-	int (*sweep)(struct store *store, uint64_t now_us, bool *ret_more, nova_error_t **error);
+	/* Removes some of what has expired; *ret_next_us: when the next one expires, or has
+	 * expired, 0: none. */
+	int (*sweep)(
+		struct store *store, uint64_t now_us, uint64_t *ret_next_us, nova_error_t **error);
 	/* The functions that have something. Free with strv_free(). */
 	int (*spaces)(
 		struct store *store, char ***ret_spaces, size_t *ret_count, nova_error_t **error);
 };
 
-/* All that is kept as rows but logs, usage and contents, to and from an archive. A row is an object
- * of columns: numbers, texts, and {"hex": "…"}. */
+/* Rows to and from an archive: of functions and all that belongs to them, or of what functions
+ * keep. A row is an object of columns: numbers, texts, and {"hex": "…"}. */
+struct transfer_source {
+	/* Of its rows, which is not newer than this one: what has come since has its default. */
+	int64_t schema;
+	bool merges; /* what is there stays */
+	/* 1: a row, as {"TABLE": row}; 0: that was the last one. */
+	int (*next)(void *userdata, json_t **ret_line, nova_error_t **error);
+	/* All is there, and nothing counts yet, nor will if this fails. NULL: does nothing. */
+	int (*last)(void *userdata, nova_error_t **error);
+	void *userdata;
+};
+
 struct transfer_ops {
-	/* The schema of what dump() gives. */
+	/* The schema of what dump() gives. NULL: rows tell no such thing. */
 	int64_t (*schema)(struct store *store);
 	/* As it is at one moment, in the order in which restore() wants it. The row is lent. */
 	int (*dump)(struct store *store,
 		int (*take)(void *userdata, const char *table, json_t *row, nova_error_t **error),
 		void *userdata, nova_error_t **error);
-	/*
-	 * Adds what `next` gives, as {"TABLE": row}, until it returns 0: all of it, or nothing. The
-	 * rows are of that schema, which is not newer than this one: what has come since has its
-	 * default. NOVA_EEXIST: there is one of that name, or, unless `merges`, one of any.
-	 * NOVA_ECORRUPT: they are not what dump() gives, or not what can be in a store.
-	 */
-	int (*restore)(struct store *store, int64_t schema, bool merges,
-		int (*next)(void *userdata, json_t **ret_line, nova_error_t **error),
-		void *userdata, nova_error_t **error);
+	/* Adds what the source gives: all of it, or nothing. NOVA_EEXIST: there is one of that
+	 * name, or, unless it merges, one of any. NOVA_ECORRUPT: the rows are not what dump()
+	 * gives, or not what can be in a store. */
+	int (*restore)(
+		struct store *store, const struct transfer_source *from, nova_error_t **error);
 };
 
 struct store_ops {
@@ -523,7 +546,7 @@ struct store_ops {
 	const struct usage_ops *usage;
 	const struct store_ops *usage_store; /* likewise */
 	const struct kv_ops *kv;
-	const struct store_ops *kv_store; /* likewise */
+	const struct store_ops *kv_store; /* likewise, but that there always is one */
 	bool shared; /* by several hosts, so that the files of functions are to be in it */
 };
 
@@ -535,8 +558,8 @@ extern const struct store_ops store_sqlite, store_postgres;
 extern const struct store_ops store_sqlite_log;
 /* usage.db: what was used. */
 extern const struct store_ops store_sqlite_usage;
-/* kv.db: what functions keep. */
-extern const struct store_ops store_sqlite_kv;
+/* What functions keep: kv.db, or the same database. */
+extern const struct store_ops store_sqlite_kv, store_postgres_kv;
 
 /* The operations of the store that the settings ask for. */
 const struct store_ops *store_find(const nova_config_t *config);

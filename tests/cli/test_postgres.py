@@ -133,7 +133,8 @@ class Postgres(HomeCase):
 
         self.add(self.a, "kept")
         made = now()
-        self.server.psql("DROP TABLE usage, usage_places, kv_entries, kv_files, kv_contents; "
+        self.server.psql("DROP TABLE usage, usage_places, kv_entries, kv_files, kv_contents, "
+                         "kv_spaces; "
                          "ALTER TABLE functions DROP COLUMN rehearse; "
                          "ALTER TABLE versions DROP COLUMN rehearse; "
                          "UPDATE nova_schema SET version = 13")
@@ -145,7 +146,7 @@ class Postgres(HomeCase):
             one.join()
         self.assertEqual(now(), made)
         self.assertIn("usage_places|place|", made)
-        self.assertEqual(self.server.psql("SELECT version FROM nova_schema").stdout, "16\n")
+        self.assertEqual(self.server.psql("SELECT version FROM nova_schema").stdout, "17\n")
         self.says(self.b, "kept")
 
     def test_without_a_database_the_functions_are_in_the_state_directory(self):

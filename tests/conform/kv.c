@@ -5,7 +5,7 @@
 #include "conform/database.h"
 #include "store/store.h"
 
-static const struct store_ops *const stores[] = { &store_sqlite_kv, &store_postgres };
+static const struct store_ops *const stores[] = { &store_sqlite_kv, &store_postgres_kv };
 
 static nova_error_t *error;
 static const struct store_ops *ops;
@@ -26,7 +26,7 @@ static void open_kv(int which)
 {
 	ops = stores[which];
 	where = test_dir();
-	database = ops == &store_postgres ? database_new() : NULL;
+	database = ops == &store_postgres_kv ? database_new() : NULL;
 	ck_ok(open_one(&store, &error));
 }
 
@@ -189,9 +189,30 @@ START_TEST(a_change_is_made_only_to_the_version_that_was_seen)
 }
 END_TEST
 
+START_TEST(a_key_has_no_version_twice_though_the_clock_goes_back)
+{
+	const struct kv_condition late = { .now_us = NOW + SECOND }, early = { .now_us = NOW };
+	uint64_t first, second, third;
+	open_kv(_i);
+	ck_ok(put_as(A, "k", "1", late, &plenty, &first));
+	ck_ok(delete (A, "k", 0));
+	ck_ok(put_as(A, "k", "2", early, &plenty, &second));
+	ck_assert_uint_gt(second, first);
+	ck_ok(put_until("k", "3", NOW + 1, NOW));
+	uint64_t next_us;
+	ck_ok(ops->kv->sweep(store, NOW + 1, &next_us, &error));
+	ck_ok(put_as(A, "k", "4", early, &plenty, &third));
+	ck_assert_uint_gt(third, second + 1);
+	ck_fails(NOVA_EBUSY,
+		put_as(A, "k", "5", (struct kv_condition){ .version = second }, &plenty, NULL));
+	has(A, "k", "4");
+	close_kv();
+}
+END_TEST
+
 START_TEST(what_has_expired_is_not_there_and_is_swept)
 {
-	bool more = true;
+	uint64_t next_us = 0;
 	open_kv(_i);
 	ck_ok(put_until("k", "1", NOW + SECOND, NOW));
 	ck_ok(put_until("stays", "1", 0, NOW));
@@ -205,10 +226,11 @@ START_TEST(what_has_expired_is_not_there_and_is_swept)
 		&plenty, NULL));
 	has(A, "k", "2");
 	ck_ok(put_until("k", "3", NOW + SECOND, NOW));
-	ck_ok(ops->kv->sweep(store, NOW, &more, &error));
+	ck_ok(ops->kv->sweep(store, NOW, &next_us, &error));
+	ck_assert_uint_eq(next_us, NOW + SECOND);
 	has(A, "k", "3");
-	ck_ok(ops->kv->sweep(store, NOW + SECOND, &more, &error));
-	ck_assert(!more);
+	ck_ok(ops->kv->sweep(store, NOW + SECOND, &next_us, &error));
+	ck_assert_uint_eq(next_us, 0);
 	has_not(A, "k", NOW); /* whatever the clock says now */
 	has(A, "stays", "1");
 	close_kv();
@@ -421,6 +443,38 @@ START_TEST(no_count_is_lost_by_those_who_compare_and_set_at_once)
 }
 END_TEST
 
+/* Keys that nobody else puts, until there is no room. */
+static void *fill_up(void *in)
+{
+	static const struct kv_limits some = { THREADS * ROUNDS / 2, MANY };
+	struct store *own = in;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		char key[48];
+		uint64_t version;
+		snprintf(key, sizeof(key), "%lx/%u", (unsigned long)pthread_self(), i);
+		const struct kv_record record = { .key = key, .value = TEXT(""), .len = 0 };
+		const struct kv_condition any = { .now_us = NOW };
+		int r = ops->kv->put(own, A, &record, &any, &some, &version, NULL);
+		if (r < 0)
+			return r == NOVA_ELIMIT ? NULL : own;
+	}
+	return NULL;
+}
+
+START_TEST(those_who_put_at_once_do_not_go_beyond_what_there_may_be)
+{
+	const struct kv_page page = { "", "", NOW, 1000 };
+	struct kv_record *records;
+	size_t count;
+	open_kv(_i);
+	all_at_once(fill_up);
+	ck_ok(ops->kv->list(store, A, &page, &records, &count, &error));
+	kv_record_list_free(records, count);
+	ck_assert_uint_eq(count, THREADS * ROUNDS / 2);
+	close_kv();
+}
+END_TEST
+
 START_TEST(a_content_is_there_as_long_as_one_of_many_has_it)
 {
 	open_kv(_i);
@@ -438,6 +492,7 @@ static Suite *kv_suite(void)
 	tcase_add_loop_test(tc, a_value_comes_back_as_it_was_put_also_after_reopening, 0, count);
 	tcase_add_loop_test(tc, each_function_has_a_space_of_its_own, 0, count);
 	tcase_add_loop_test(tc, a_change_is_made_only_to_the_version_that_was_seen, 0, count);
+	tcase_add_loop_test(tc, a_key_has_no_version_twice_though_the_clock_goes_back, 0, count);
 	tcase_add_loop_test(tc, what_has_expired_is_not_there_and_is_swept, 0, count);
 	tcase_add_loop_test(
 		tc, pages_show_each_key_with_a_prefix_once_in_the_order_of_bytes, 0, count);
@@ -448,6 +503,7 @@ static Suite *kv_suite(void)
 	tcase_add_loop_test(
 		tc, a_function_that_is_cleared_has_nothing_and_others_have_all, 0, count);
 	tcase_add_loop_test(tc, no_count_is_lost_by_those_who_compare_and_set_at_once, 0, count);
+	tcase_add_loop_test(tc, those_who_put_at_once_do_not_go_beyond_what_there_may_be, 0, count);
 	tcase_add_loop_test(tc, a_content_is_there_as_long_as_one_of_many_has_it, 0, count);
 	suite_add_tcase(suite, tc);
 	return suite;

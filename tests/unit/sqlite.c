@@ -127,7 +127,7 @@ START_TEST(a_newer_schema_is_refused_and_kept)
 	fill(1);
 	change("PRAGMA user_version = 99");
 	ck_fails_with(NOVA_ENOTSUP, "schema 99", try_open());
-	change("PRAGMA user_version = 16");
+	change("PRAGMA user_version = 17");
 	ck_ok(try_open());
 	store_sqlite.close(store);
 }

@@ -75,6 +75,28 @@ static int first_row(const struct connection *c)
 	return PQntuples(c->result) > 0;
 }
 
+/* The next row of those that come one by one; behind the last one there is a result without rows,
+ * and then none. */
+static int next_alone(struct sql_session *session, nova_error_t **error)
+{
+	const struct server *server = &postgres_of(session->store)->server;
+	struct connection *c = session->connection;
+	end_statement(c);
+	int r = postgres_await(server, c->pg, "read it", error);
+	c->result = r == 0 ? PQgetResult(c->pg) : NULL;
+	if (c->result && PQresultStatus(c->result) == PGRES_SINGLE_TUPLE)
+		return 1;
+	c->lost = true; /* until it is known that nothing is under way */
+	if (r == 0 && !c->result)
+		return postgres_fail_lost(server, c->pg, "read it", error);
+	if (r == 0 && PQresultStatus(c->result) != PGRES_TUPLES_OK)
+		return postgres_fail(server, c->result, "read it", error);
+	if (r == 0)
+		r = postgres_await(server, c->pg, "read it", error);
+	c->lost = r < 0 || PQgetResult(c->pg);
+	return r;
+}
+
 static int run_once(struct sql_session *session, enum sql_statement which,
 	const struct sql_value *values, size_t count, nova_error_t **error)
 {
@@ -86,6 +108,8 @@ static int run_once(struct sql_session *session, enum sql_statement which,
 		return r;
 	wire_set(&w, values, count);
 	int sent = wire_send(c->pg, which, &w, count);
+	if (sent && c->purpose == SQL_COPIES && PQsetSingleRowMode(c->pg))
+		return next_alone(session, error);
 	bool reads = c->purpose == SQL_READS || c->purpose == SQL_COPIES;
 	r = finish(session, sent, reads ? "read it" : "write to it", error);
 	return r < 0 ? r : first_row(c);
@@ -134,7 +158,8 @@ static int log_batch(struct sql_session *session, const struct sql_batch *batch,
 static int next(struct sql_session *session, nova_error_t **error)
 {
 	struct connection *c = session->connection;
-	(void)error;
+	if (c->purpose == SQL_COPIES)
+		return next_alone(session, error);
 	return ++c->row < PQntuples(c->result);
 }
 
@@ -272,7 +297,10 @@ const struct sql_driver postgres_driver = {
 	.words = words,
 	.parameter = '$',
 	.begin = "BEGIN",
-	.snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	/* a row comes when there is room for it, which is nothing that the server has to do */
+	.snapshot =
+		"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0",
+
 	.migration = "BEGIN; SELECT pg_advisory_xact_lock(1852798561)",
 	.logging = "BEGIN; " LOG_LOCK,
 	.take = take,

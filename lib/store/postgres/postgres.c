@@ -17,13 +17,13 @@ static void store_close(struct store *store)
 	free(s);
 }
 
-static struct postgres_store *make_store(const nova_config_t *config)
+static struct postgres_store *make_store(const struct store_ops *ops, const nova_config_t *config)
 {
 	struct postgres_store *s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
 	s->owner = getpid();
-	s->sql.base.ops = &store_postgres;
+	s->sql.base.ops = ops;
 	s->sql.driver = &postgres_driver;
 	s->sql.schema = &sql_schema_functions;
 	s->sql.what = "the function store";
@@ -72,12 +72,14 @@ static int migrate(struct postgres_store *s, nova_error_t **error)
 	return r < 0 ? r : sql_migrate(&session, error);
 }
 
-static int store_open(const nova_config_t *config, struct store **ret_store, nova_error_t **error)
+/* So far nobody is told of changes. */
+static int open_database(const struct store_ops *ops, const nova_config_t *config,
+	struct postgres_store **ret, nova_error_t **error)
 {
 	int r = postgres_load(error);
 	if (r < 0)
 		return r;
-	struct postgres_store *s = make_store(config);
+	struct postgres_store *s = make_store(ops, config);
 	if (!s)
 		return nova_oom(error);
 	r = s->server.dsn ? name_place(s->server.dsn, &s->sql.place, error) : nova_oom(error);
@@ -88,8 +90,30 @@ static int store_open(const nova_config_t *config, struct store **ret_store, nov
 		store_close(&s->sql.base);
 		return r;
 	}
+	*ret = s;
+	return 0;
+}
+
+static int store_open(const nova_config_t *config, struct store **ret_store, nova_error_t **error)
+{
+	struct postgres_store *s;
+	int r = open_database(&store_postgres, config, &s, error);
+	if (r < 0)
+		return r;
 	s->listener.known_ns = clock_ns();
 	listener_await(s);
+	*ret_store = &s->sql.base;
+	return 0;
+}
+
+/* The same database, by connections of its own: what functions ask for all at once keeps nobody
+ * from calling one. */
+static int kv_open(const nova_config_t *config, struct store **ret_store, nova_error_t **error)
+{
+	struct postgres_store *s;
+	int r = open_database(&store_postgres_kv, config, &s, error);
+	if (r < 0)
+		return r;
 	*ret_store = &s->sql.base;
 	return 0;
 }
@@ -110,6 +134,15 @@ const struct store_ops store_postgres = {
 	.transfer = &sql_transfer_ops,
 	.calls = &sql_call_ops,
 	.usage = &sql_usage_ops,
+	.kv_store = &store_postgres_kv,
+	.shared = true,
+};
+
+const struct store_ops store_postgres_kv = {
+	.name = "postgres kv",
+	.open = kv_open,
+	.close = store_close,
 	.kv = &sql_kv_ops,
+	.transfer = &sql_kv_transfer_ops,
 	.shared = true,
 };

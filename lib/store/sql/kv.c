@@ -103,25 +103,19 @@ static int fail_condition(
 			       key, (unsigned long long)condition->version);
 }
 
-/* Its version is the only row. */
 static int write_entry(struct sql_session *session, const char *space,
-	const struct kv_record *record, const struct kv_condition *condition, uint64_t *ret_version,
+	const struct kv_record *record, const struct kv_condition *condition, uint64_t version,
 	nova_error_t **error)
 {
 	const struct sql_value values[] = { sql_text(space), sql_text(record->key),
-		sql_number(condition->now_us), sql_number(record->expires_us),
-		sql_number(record->len), sql_bytes(record->value, record->len),
-		sql_number(condition->version ? condition->version : condition->absent) };
-	struct sql_row row = { session, 0, NULL, false };
-	int r = sql_run(session, condition->version ? SQL_KV_REPLACE : SQL_KV_PUT, values,
-		ARRAY_LEN(values), error);
-	if (r == 0)
-		return fail_condition(record->key, condition, error);
-	if (r > 0)
-		*ret_version = row_number(&row, INT64_MAX);
-	if (r > 0)
-		r = row_end(&row, error);
-	return r < 0 ? r : sql_next(session, error);
+		sql_number(version), sql_number(record->expires_us), sql_number(record->len),
+		sql_bytes(record->value, record->len),
+		sql_number(condition->version ? condition->version : condition->absent),
+		sql_number(condition->now_us) };
+	uint64_t changes = 0;
+	int r = sql_do(session, condition->version ? SQL_KV_REPLACE : SQL_KV_PUT, values,
+		ARRAY_LEN(values), &changes, error);
+	return r < 0 || changes ? r : fail_condition(record->key, condition, error);
 }
 
 static int put(struct store *store, const char *space, const struct kv_record *record,
@@ -133,10 +127,12 @@ static int put(struct store *store, const char *space, const struct kv_record *r
 	if (r == 0)
 		r = sql_begin(&session, error);
 	if (r == 0)
+		r = sql_take_version(&session, space, condition->now_us, ret_version, error);
+	if (r == 0)
 		r = sql_check_totals(&session, SQL_KV_TOTALS, space, record->key, record->len,
 			limits, "keys", error);
 	if (r == 0)
-		r = write_entry(&session, space, record, condition, ret_version, error);
+		r = write_entry(&session, space, record, condition, *ret_version, error);
 	return r < 0 ? r : sql_commit(&session, error);
 }
 
@@ -159,27 +155,28 @@ static int remove_entry(struct store *store, const char *space, const char *key,
 static int clear(struct store *store, const char *space, nova_error_t **error)
 {
 	AUTO_SQL struct sql_session session = { 0 };
-	const struct sql_value value = sql_text(space);
 	int r = sql_start(store, SQL_LOGS, &session, error);
 	if (r == 0)
 		r = sql_begin(&session, error);
 	if (r == 0)
-		r = sql_do(&session, SQL_KV_CLEAR, &value, 1, NULL, error);
-	if (r == 0)
-		r = sql_clear_files(&session, space, error);
+		r = sql_clear_space(&session, space, error);
 	return r < 0 ? r : sql_commit(&session, error);
 }
 
-static int sweep(struct store *store, uint64_t now_us, bool *ret_more, nova_error_t **error)
+static int sweep(struct store *store, uint64_t now_us, uint64_t *ret_next_us, nova_error_t **error)
 {
 	AUTO_SQL struct sql_session session = { 0 };
 	const struct sql_value values[] = { sql_number(now_us), sql_number(SWEEP_MOST) };
-	uint64_t changes = 0;
+	struct sql_row row = { &session, 0, NULL, false };
 	int r = sql_start(store, SQL_LOGS, &session, error);
 	if (r == 0)
-		r = sql_do(&session, SQL_KV_SWEEP, values, ARRAY_LEN(values), &changes, error);
-	*ret_more = changes >= SWEEP_MOST;
-	return r;
+		r = sql_do(&session, SQL_KV_SWEEP, values, ARRAY_LEN(values), NULL, error);
+	if (r == 0)
+		r = sql_run(&session, SQL_KV_NEXT, NULL, 0, error);
+	if (r < 0)
+		return r;
+	*ret_next_us = row_number(&row, INT64_MAX);
+	return row_end(&row, error);
 }
 
 const struct kv_ops sql_kv_ops = {

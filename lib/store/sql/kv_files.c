@@ -92,9 +92,12 @@ static int put_once(struct store *store, const char *space, const struct file_re
 	const struct kv_limits *limits, nova_error_t **error)
 {
 	AUTO_SQL struct sql_session session = { 0 };
+	uint64_t ignored;
 	int r = sql_start(store, SQL_LOGS, &session, error);
 	if (r == 0)
 		r = sql_begin(&session, error);
+	if (r == 0)
+		r = sql_take_version(&session, space, record->updated_us, &ignored, error);
 	if (r == 0)
 		r = sql_check_totals(&session, SQL_FILE_TOTALS, space, record->name, record->len,
 			limits, "files", error);
@@ -136,11 +139,4 @@ int sql_remove_file(struct store *store, const char *space, const char *name, no
 		return sql_fail_missing("file", name, error);
 	trim_contents(store, space);
 	return 0;
-}
-
-int sql_clear_files(struct sql_session *session, const char *space, nova_error_t **error)
-{
-	const struct sql_value value = sql_text(space);
-	int r = sql_do(session, SQL_FILES_CLEAR, &value, 1, NULL, error);
-	return r < 0 ? r : sql_do(session, SQL_FILE_CONTENTS_TRIM, &value, 1, NULL, error);
 }

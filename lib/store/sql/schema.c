@@ -57,6 +57,14 @@ struct sql_schema {
 	"STRICT;"                                                                                  \
 	"CREATE INDEX kv_files_by_content ON kv_files (function, hash);"
 
+/* The last version that a key of a function was given. */
+#define KV_SPACES                                                                                  \
+	"CREATE TABLE kv_spaces ( function TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL) "  \
+	"STRICT;"                                                                                  \
+	"INSERT INTO kv_spaces (function, version) SELECT function, max(version) FROM (SELECT "    \
+	"function, version FROM kv_entries UNION ALL SELECT function, 1 FROM kv_contents) AS "     \
+	"kept GROUP BY function;"
+
 static const char *const steps[] = {
 	/* 1 */
 	"CREATE TABLE functions ( id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, runtime "
@@ -108,10 +116,13 @@ static const char *const steps[] = {
 	USAGE, /* as 11 */
 	/* 15 */
 	KV, /* as 11 */
+	NULL,
+	/* 17 */
+	KV_SPACES, /* as 11 */
 };
 static const char *const log_steps[] = { CALLS };
 static const char *const usage_steps[] = { USAGE };
-static const char *const kv_steps[] = { KV };
+static const char *const kv_steps[] = { KV, KV_SPACES };
 const struct sql_schema sql_schema_functions = { steps, ARRAY_LEN(steps), true };
 const struct sql_schema sql_schema_log = { log_steps, ARRAY_LEN(log_steps), false };
 const struct sql_schema sql_schema_usage = { usage_steps, ARRAY_LEN(usage_steps), false };
@@ -170,7 +181,7 @@ static int add_columns(struct sql_session *session, const char *table, int64_t f
 /* Steps for a database that several hosts share; else that is in files of its own. */
 static bool is_for_shared(int64_t version)
 {
-	return version == 11 || version == 14 || version == 15;
+	return version == 11 || version == 14 || version == 15 || version == 17;
 }
 
 static int run_step(struct sql_session *session, int64_t version, nova_error_t **error)

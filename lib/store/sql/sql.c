@@ -84,6 +84,12 @@ int sql_commit(struct sql_session *session, nova_error_t **error)
 	return session->store->driver->execute(session, "COMMIT", "write to it", error);
 }
 
+int sql_begin_snapshot(struct sql_session *session, nova_error_t **error)
+{
+	const struct sql_driver *driver = session->store->driver;
+	return driver->execute(session, driver->snapshot, "read it", error);
+}
+
 /* --- rows --- */
 
 static const char *column_name(const struct sql_row *row, int at)

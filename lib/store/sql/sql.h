@@ -120,15 +120,26 @@ enum sql_statement {
 	SQL_USAGE_LIST,
 	SQL_USAGE_TRIM,
 	SQL_KV_GET,
+	SQL_KV_VERSION,
 	SQL_KV_PUT,
 	SQL_KV_REPLACE,
 	SQL_KV_REMOVE,
 	SQL_KV_LIST,
 	SQL_KV_TOTALS,
 	SQL_KV_SWEEP,
+	SQL_KV_NEXT,
 	SQL_KV_SWEEP_OF,
 	SQL_KV_CLEAR,
 	SQL_KV_SPACES,
+	SQL_KV_SPACE_CLEAR,
+	SQL_KV_SPACES_COPY,
+	SQL_KV_COPY,
+	SQL_FILE_CONTENTS_COPY,
+	SQL_FILES_COPY,
+	SQL_KV_SPACE_RESTORE,
+	SQL_KV_RESTORE,
+	SQL_FILE_CONTENT_RESTORE,
+	SQL_FILE_RESTORE,
 	SQL_FILE_GET,
 	SQL_FILE_PUT,
 	SQL_FILE_REMOVE,
@@ -152,8 +163,10 @@ struct sql_batch {
 enum sql_purpose {
 	SQL_READS,
 	SQL_WRITES,
-	SQL_LOGS,   /* the same, but changes nothing that anybody is told of */
-	SQL_COPIES, /* reads several things of one moment, on one connection */
+	SQL_LOGS, /* the same, but changes nothing that anybody is told of */
+	/* Reads all of several things, as they are at one moment. It keeps nobody waiting, and has
+	 * one row in memory at a time. */
+	SQL_COPIES,
 };
 
 struct sql_driver {
@@ -228,6 +241,8 @@ int sql_write(struct store *store, enum sql_statement which, const struct sql_va
 /* All statements of the session up to the commit are one; without it they are undone at its end. */
 int sql_begin(struct sql_session *session, nova_error_t **error);
 int sql_commit(struct sql_session *session, nova_error_t **error);
+/* All questions of the session, which SQL_COPIES, are answered as of one moment. */
+int sql_begin_snapshot(struct sql_session *session, nova_error_t **error);
 
 /* The columns of a row, one after the other; remembers the first that is not what the schema
  * promises. */
@@ -255,6 +270,16 @@ int sql_read_all(struct sql_session *session, size_t element,
 int sql_wrap_row(const struct sql_session *session, const char *kind, const char *name, int code,
 	nova_error_t **error);
 int sql_fail_missing(const char *kind, const char *name, nova_error_t **error);
+
+/* --- json.c --- */
+
+int sql_row_to_json(struct sql_session *session, json_t **ret_row, nova_error_t **error);
+/* False: it is none. *ret_owned: what is to be freed afterwards. */
+bool sql_value_from_json(const json_t *json, struct sql_value *ret_value, void **ret_owned);
+/* Gives each row of that statement away. */
+int sql_dump(struct sql_session *session, enum sql_statement which, const char *table,
+	int (*take)(void *userdata, const char *table, json_t *row, nova_error_t **error),
+	void *userdata, nova_error_t **error);
 
 /* --- statements.c --- */
 
@@ -298,7 +323,7 @@ int64_t sql_schema_latest(const struct sql_schema *schema);
 int sql_migrate(struct sql_session *session, nova_error_t **error);
 
 /* --- functions.c, versions.c, aliases.c, runtimes.c, keys.c, secrets.c, contents.c, users.c,
- * calls.c, usage.c, kv.c, kv_files.c, kv_totals.c, transfer.c --- */
+ * calls.c, usage.c, kv.c, kv_files.c, kv_space.c, kv_transfer.c, transfer.c --- */
 
 /* A whole row of each kind; `to` is an empty struct function_record, alias_record … */
 int sql_read_function(struct sql_session *session, void *to, nova_error_t **error);
@@ -324,12 +349,15 @@ int sql_put_file(struct store *store, const char *space, const struct file_recor
 int sql_remove_file(struct store *store, const char *space, const char *name, nova_error_t **error);
 int sql_list_files(struct store *store, const char *space, const struct kv_page *page,
 	struct file_record **ret_records, size_t *ret_count, nova_error_t **error);
-int sql_clear_files(struct sql_session *session, const char *space, nova_error_t **error);
+int sql_clear_space(struct sql_session *session, const char *space, nova_error_t **error);
+/* Keeps others from putting something into the space until the session ends. */
+int sql_take_version(struct sql_session *session, const char *space, uint64_t now_us,
+	uint64_t *ret_version, nova_error_t **error);
 /* The row of two numbers of a statement: how many there are besides, and bytes of all. */
 int sql_check_totals(struct sql_session *session, enum sql_statement which, const char *space,
 	const char *besides, size_t len, const struct kv_limits *limits, const char *what,
 	nova_error_t **error);
-extern const struct transfer_ops sql_transfer_ops;
+extern const struct transfer_ops sql_transfer_ops, sql_kv_transfer_ops;
 int sql_count_users(
 	struct store *store, const char *hash, uint64_t *ret_count, nova_error_t **error);
 

@@ -77,10 +77,10 @@
 #define USAGE_SUMS  SUM("calls") ", " SUM_TIMES ", " SUM_BYTES ", " SUM_REST
 #define USAGE_GROUP "period, api_key, function, mode"
 
+#define FILE_COLUMNS "function, name, type, hash, size, updated_us"
+#define KV_COLUMNS   "function, key, version, expires_us, size, value"
 /* What has not expired at the time of that parameter. */
 #define KV_LIVES(now) "(expires_us = 0 OR expires_us > " now ")"
-#define KV_RISES(now)                                                                              \
-	"CASE WHEN kv_entries.version >= " now " THEN kv_entries.version + 1 ELSE " now " END"
 #define KV_BYTES                                                                                   \
 	"(SELECT COALESCE(CAST(sum(size) AS BIGINT), 0) FROM kv_entries WHERE function = $1 "
 #define FILE_BYTES                                                                                 \
@@ -216,16 +216,18 @@ static const char *const texts[SQL_STATEMENTS] = {
 	[SQL_USAGE_TRIM] = "DELETE FROM usage WHERE hour < $1",
 	[SQL_KV_GET] = ("SELECT key, version, expires_us, value FROM kv_entries WHERE function = "
 			"$1 AND key = $2 AND " KV_LIVES("$3")),
-	[SQL_KV_PUT] = ("INSERT INTO kv_entries (function, key, version, expires_us, size, value) "
-			"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (function, key) DO UPDATE SET "
-			"(version, expires_us, size, value) = (" KV_RISES(
-				"$3") ", $4, $5, $6) "
-				      "WHERE $7 = 0 OR NOT (kv_entries.expires_us = 0 OR "
-				      "kv_entries.expires_us > "
-				      "$3) RETURNING version"),
-	[SQL_KV_REPLACE] = ("UPDATE kv_entries SET (version, expires_us, size, value) = (" KV_RISES(
-		"$3") ", $4, $5, $6) WHERE function = $1 AND key = $2 AND "
-		      "version = $7 AND " KV_LIVES("$3") " RETURNING version"),
+	/* Who puts has the space until it is committed. The clock may go back, versions may not. */
+	[SQL_KV_VERSION] =
+		("INSERT INTO kv_spaces (function, version) VALUES ($1, $2) ON CONFLICT (function) "
+		 "DO UPDATE SET version = CASE WHEN kv_spaces.version >= $2 THEN kv_spaces.version "
+		 "+ 1 ELSE $2 END RETURNING version"),
+	[SQL_KV_PUT] = ("INSERT INTO kv_entries (" KV_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6) "
+			"ON CONFLICT (function, key) DO UPDATE SET (version, expires_us, size, "
+			"value) = ($3, $4, $5, $6) WHERE $7 = 0 OR NOT (kv_entries.expires_us = 0 "
+			"OR kv_entries.expires_us > $8)"),
+	[SQL_KV_REPLACE] = ("UPDATE kv_entries SET (version, expires_us, size, value) = ($3, $4, "
+			    "$5, $6) WHERE function = $1 AND key = $2 AND version = $7 AND "
+			    "" KV_LIVES("$8")),
 	[SQL_KV_REMOVE] = ("DELETE FROM kv_entries WHERE function = $1 AND key = $2 AND ($4 = 0 OR "
 			   "version = $4) AND " KV_LIVES("$3")),
 	[SQL_KV_LIST] = ("SELECT key, version, expires_us, size FROM kv_entries " KV_PAGE(
@@ -237,18 +239,36 @@ static const char *const texts[SQL_STATEMENTS] = {
 	[SQL_KV_SWEEP] = ("DELETE FROM kv_entries WHERE expires_us > 0 AND expires_us <= $1 AND "
 			  "(function, key) IN (SELECT function, key FROM kv_entries WHERE "
 			  "expires_us > 0 AND expires_us <= $1 LIMIT $2)"),
+	[SQL_KV_NEXT] = "SELECT COALESCE(min(expires_us), 0) FROM kv_entries WHERE expires_us > 0",
 	[SQL_KV_SWEEP_OF] = ("DELETE FROM kv_entries WHERE function = $1 AND expires_us > 0 AND "
 			     "expires_us <= $2"),
 	[SQL_KV_CLEAR] = "DELETE FROM kv_entries WHERE function = $1",
 	[SQL_KV_SPACES] =
 		("SELECT DISTINCT function FROM kv_entries UNION SELECT DISTINCT function "
 		 "FROM kv_contents"),
+	[SQL_KV_SPACE_CLEAR] = "DELETE FROM kv_spaces WHERE function = $1",
+	[SQL_KV_SPACES_COPY] = "SELECT function, version FROM kv_spaces ORDER BY function",
+	[SQL_KV_COPY] = "SELECT " KV_COLUMNS " FROM kv_entries ORDER BY function, key",
+	[SQL_FILE_CONTENTS_COPY] =
+		"SELECT function, hash, data FROM kv_contents ORDER BY function, hash",
+	[SQL_FILES_COPY] = "SELECT " FILE_COLUMNS " FROM kv_files ORDER BY function, name",
+	[SQL_KV_SPACE_RESTORE] = "INSERT INTO kv_spaces (function, version) VALUES ($1, $2)",
+	[SQL_KV_RESTORE] = ("INSERT INTO kv_entries (" KV_COLUMNS ") SELECT $1, $2, $3, $4, $5, $6 "
+			    "WHERE EXISTS (SELECT 1 FROM kv_spaces WHERE function = $1 AND version "
+			    ">= $3)"),
+	[SQL_FILE_CONTENT_RESTORE] =
+		("INSERT INTO kv_contents (function, hash, data) SELECT $1, $2, $3 WHERE EXISTS "
+		 "(SELECT 1 FROM kv_spaces WHERE function = $1)"),
+	[SQL_FILE_RESTORE] =
+		("INSERT INTO kv_files (" FILE_COLUMNS ") SELECT $1, $2, $3, $4, $5, $6 WHERE "
+		 "EXISTS (SELECT 1 FROM kv_contents WHERE function = $1 AND hash = $4 AND "
+		 "length(data) = $5)"),
 	[SQL_FILE_GET] =
 		("SELECT name, type, kv_files.hash, updated_us, data FROM kv_files JOIN "
 		 "kv_contents ON kv_contents.function = kv_files.function AND "
 		 "kv_contents.hash = kv_files.hash WHERE kv_files.function = $1 AND name = "
 		 "$2"),
-	[SQL_FILE_PUT] = ("INSERT INTO kv_files (function, name, type, hash, size, updated_us) "
+	[SQL_FILE_PUT] = ("INSERT INTO kv_files (" FILE_COLUMNS ") "
 			  "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (function, name) DO UPDATE "
 			  "SET (type, hash, size, updated_us) = ($3, $4, $5, $6)"),
 	[SQL_FILE_REMOVE] = "DELETE FROM kv_files WHERE function = $1 AND name = $2",

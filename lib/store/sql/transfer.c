@@ -89,71 +89,16 @@ static int64_t schema_of(struct store *store)
 
 /* --- out --- */
 
-static json_t *hex_of(const uint8_t *data, size_t len)
-{
-	static const char digits[] = "0123456789abcdef";
-	AUTO_FREE char *text = malloc(2 * len + 1);
-	for (size_t i = 0; text && i < len; i++) {
-		text[2 * i] = digits[data[i] >> 4];
-		text[2 * i + 1] = digits[data[i] & 15];
-	}
-	return text ? json_pack("{s:s%}", "hex", text, 2 * len) : NULL;
-}
-
-/* NULL: out of memory, or (*ret_bad) what no archive can have. */
-static json_t *value_of(struct sql_session *session, int column, bool *ret_bad)
-{
-	const struct sql_driver *driver = session->store->driver;
-	int64_t number;
-	const void *data;
-	const char *text;
-	size_t len;
-	if (driver->number(session, column, &number))
-		return json_integer(number);
-	if (driver->bytes(session, column, &data, &len))
-		return hex_of(data, len);
-	*ret_bad = !driver->text(session, column, &text, &len) || strlen(text) != len ||
-		   !text_is_utf8(text);
-	return *ret_bad ? NULL : json_string(text);
-}
-
-static int row_of(struct sql_session *session, json_t **ret_row, nova_error_t **error)
-{
-	AUTO_JSON json_t *row = json_object();
-	const char *name;
-	for (int i = 0; row && (name = session->store->driver->column(session, i)); i++) {
-		bool bad = false;
-		json_t *value = value_of(session, i, &bad);
-		if (bad)
-			return nova_fail(error, NOVA_ECORRUPT,
-				"the function store %s: column '%s' has a value that cannot be "
-				"exported: it is no text",
-				session->store->place, name);
-		if (json_object_set_new(row, name, value) < 0)
-			return nova_oom(error);
-	}
-	*ret_row = STEAL(row);
-	return *ret_row ? 0 : nova_oom(error);
-}
-
 static int dump(struct store *store,
 	int (*take)(void *userdata, const char *table, json_t *row, nova_error_t **error),
 	void *userdata, nova_error_t **error)
 {
 	AUTO_SQL struct sql_session session = { 0 };
 	int r = sql_start(store, SQL_COPIES, &session, error);
-	const struct sql_driver *driver = ((struct sql_store *)store)->driver;
 	if (r == 0)
-		r = driver->execute(&session, driver->snapshot, "read it", error);
+		r = sql_begin_snapshot(&session, error);
 	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(tables); i++)
-		for (r = sql_run(&session, tables[i].copy, NULL, 0, error); r > 0;) {
-			AUTO_JSON json_t *row = NULL;
-			r = row_of(&session, &row, error);
-			if (r == 0)
-				r = take(userdata, tables[i].name, row, error);
-			if (r == 0)
-				r = sql_next(&session, error);
-		}
+		r = sql_dump(&session, tables[i].copy, tables[i].name, take, userdata, error);
 	return r < 0 ? r : 0;
 }
 
@@ -195,48 +140,6 @@ static int fail_row(
 		error, NOVA_ECORRUPT, "%s '%.80s': %s", table->kind, name ? name : "", why);
 }
 
-static int digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The bytes of "hex", which the caller frees; NULL: they are none. */
-static uint8_t *bytes_of(const json_t *value, size_t *ret_len)
-{
-	const json_t *hex = json_object_get(value, "hex");
-	const char *text = json_string_value(hex);
-	size_t len = text ? json_string_length(hex) : 1;
-	uint8_t *data = len % 2 ? NULL : malloc(len / 2 + 1);
-	for (size_t i = 0; data && i < len; i += 2) {
-		int high = digit(text[i]), low = digit(text[i + 1]);
-		if (high < 0 || low < 0) {
-			free(data);
-			return NULL;
-		}
-		data[i / 2] = (uint8_t)(high << 4 | low);
-	}
-	*ret_len = len / 2;
-	return data;
-}
-
-/* False: it is none. *ret_owned: what is to be freed afterwards. */
-static bool to_value(const json_t *json, struct sql_value *ret, void **ret_owned)
-{
-	size_t len;
-	if (json_is_integer(json)) {
-		*ret = sql_number((uint64_t)json_integer_value(json));
-		return true;
-	}
-	if (json_is_string(json)) {
-		*ret = sql_text(json_string_value(json));
-		return ret->len == json_string_length(json);
-	}
-	*ret_owned = json_is_object(json) ? bytes_of(json, &len) : NULL;
-	if (*ret_owned)
-		*ret = sql_bytes(*ret_owned, len);
-	return *ret_owned;
-}
-
 static int insert_values(struct sql_session *session, const struct table *table, const json_t *row,
 	const struct sql_value *values, size_t count, nova_error_t **error)
 {
@@ -262,7 +165,7 @@ static bool take_value(const struct table *table, const char *column, int64_t sc
 	const json_t *value = json_object_get(row, column);
 	if (value) {
 		(*count)++;
-		return to_value(value, ret, ret_owned);
+		return sql_value_from_json(value, ret, ret_owned);
 	}
 	for (const struct added *a = table->added; a && a->name; a++)
 		if (a->schema > schema && !strcmp(a->name, column)) {
@@ -293,15 +196,8 @@ static int insert(struct sql_session *session, const struct table *table,
 	return r;
 }
 
-/* What is to be added. */
-struct source {
-	int64_t schema;
-	int (*next)(void *userdata, json_t **ret_line, nova_error_t **error);
-	void *userdata;
-};
-
 static int insert_all(struct sql_session *session, const struct columns *columns,
-	const struct source *from, nova_error_t **error)
+	const struct transfer_source *from, nova_error_t **error)
 {
 	int r;
 	json_t *next = NULL;
@@ -355,23 +251,22 @@ static int look_at_all(
 	return 0;
 }
 
-static int restore(struct store *store, int64_t schema, bool merges,
-	int (*next)(void *userdata, json_t **ret_line, nova_error_t **error), void *userdata,
-	nova_error_t **error)
+static int restore(struct store *store, const struct transfer_source *from, nova_error_t **error)
 {
 	AUTO_SQL struct sql_session session = { 0 };
-	const struct source from = { schema, next, userdata };
 	struct columns columns[ARRAY_LEN(tables)];
 	memset(columns, 0, sizeof(columns));
 	int r = sql_start(store, SQL_WRITES, &session, error);
 	if (r == 0)
 		r = sql_begin(&session, error);
 	if (r == 0)
-		r = look_at_all(&session, merges, columns, error);
+		r = look_at_all(&session, from->merges, columns, error);
 	if (r == 0)
-		r = insert_all(&session, columns, &from, error);
+		r = insert_all(&session, columns, from, error);
 	if (r == 0)
 		r = read_back(&session, error);
+	if (r == 0 && from->last)
+		r = from->last(from->userdata, error);
 	if (r == 0)
 		r = sql_commit(&session, error);
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)

@@ -4,11 +4,28 @@
 
 #include "store/sqlite/sqlite.h"
 
+/* A copy takes long, and others read meanwhile. */
+static int take_passing(struct sql_session *session, nova_error_t **error)
+{
+	const struct sqlite_store *s = (struct sqlite_store *)session->store;
+	struct connection *c = calloc(1, sizeof(*c));
+	if (!c)
+		return nova_oom(error);
+	c->kind = s->reader.kind;
+	c->path = s->reader.path;
+	c->passing = true;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_lock(&c->lock);
+	session->connection = c;
+	return sqlite_connect(c, error);
+}
+
 static int take(struct sql_session *session, enum sql_purpose purpose, nova_error_t **error)
 {
 	struct sqlite_store *s = (struct sqlite_store *)session->store;
-	struct connection *c =
-		purpose == SQL_READS || purpose == SQL_COPIES ? &s->reader : &s->writer;
+	if (purpose == SQL_COPIES)
+		return take_passing(session, error);
+	struct connection *c = purpose == SQL_READS ? &s->reader : &s->writer;
 	int moved = 0;
 	pthread_mutex_lock(&c->lock);
 	session->connection = c;
@@ -35,9 +52,13 @@ static void give(struct sql_session *session)
 {
 	struct connection *c = session->connection;
 	end_statement(session);
-	if (!sqlite3_get_autocommit(c->db))
+	if (c->db && !sqlite3_get_autocommit(c->db))
 		sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
 	pthread_mutex_unlock(&c->lock);
+	if (!c->passing)
+		return;
+	sqlite_disconnect(c);
+	free(c);
 }
 
 static int prepare(struct sql_session *session, enum sql_statement which, nova_error_t **error)

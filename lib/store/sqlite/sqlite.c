@@ -6,22 +6,13 @@
 
 #define KV_FILE "kv.db"
 
-static void disconnect(struct connection *c)
-{
-	for (int i = 0; i < SQL_STATEMENTS; i++)
-		sqlite3_finalize(c->statements[i]);
-	sqlite3_finalize(c->stamp);
-	sqlite3_close(c->db);
-	pthread_mutex_destroy(&c->lock);
-}
-
 static void store_close(struct store *store)
 {
 	struct sqlite_store *s = (struct sqlite_store *)store;
 	if (!s)
 		return;
-	disconnect(&s->reader);
-	disconnect(&s->writer); /* last: SQLite then tidies up */
+	sqlite_disconnect(&s->reader);
+	sqlite_disconnect(&s->writer); /* last: SQLite then tidies up */
 	free(s->sql.place);
 	free(s);
 }
@@ -68,32 +59,6 @@ static int make_private(const struct sql_store *s, const char *home, nova_error_
 		       0;
 }
 
-static int connect_file(struct connection *c, nova_error_t **error)
-{
-	int rc = sqlite3_open_v2(c->path, &c->db,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (!c->db)
-		return nova_oom(error);
-	sqlite3_extended_result_codes(c->db, 1);
-	if (rc != SQLITE_OK)
-		return sqlite_fail(c, rc, "open it", error);
-	sqlite3_busy_timeout(c->db, c->kind->busy_ms);
-	sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	/* SQLite falls back to reading when it may not write; a user who registers wants to hear it
-	 * now. */
-	if (sqlite3_db_readonly(c->db, "main") == 1)
-		return sqlite_fail(c, SQLITE_READONLY, "open it for writing", error);
-	int64_t ignored; /* is it a database at all? Before anything is written. */
-	int r = sqlite_ask(c, "PRAGMA schema_version", &ignored, error);
-	if (r < 0)
-		return r;
-	return sqlite_run(c,
-		"PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON; PRAGMA temp_store = "
-		"MEMORY; PRAGMA foreign_keys = ON",
-		"set it up", error);
-}
-
 /* Readers then never wait for a writer. Where it cannot be had (another process is making the
  * database at this moment, some file systems) the older journal does the same job more slowly, and
  * the next opening tries again. */
@@ -127,13 +92,13 @@ static int open_file(const struct sqlite_kind *kind, const nova_config_t *config
 		return nova_oom(error);
 	r = make_private(&s->sql, home, error);
 	if (r == 0)
-		r = connect_file(&s->writer, error);
+		r = sqlite_connect(&s->writer, error);
 	if (r == 0)
 		r = migrate(s, error);
 	if (r == 0)
 		r = prefer_wal(&s->writer, error);
 	if (r == 0)
-		r = connect_file(&s->reader, error);
+		r = sqlite_connect(&s->reader, error);
 	if (r < 0) {
 		store_close(&s->sql.base);
 		return r;
@@ -238,4 +203,5 @@ const struct store_ops store_sqlite_kv = {
 	.open = kv_open,
 	.close = store_close,
 	.kv = &sql_kv_ops,
+	.transfer = &sql_kv_transfer_ops,
 };

@@ -25,6 +25,7 @@ struct connection {
 	const char *path;
 	sqlite3_stmt *statements[SQL_STATEMENTS]; /* prepared at first use */
 	sqlite3_stmt *stamp;
+	bool passing; /* it goes with the session that has it */
 };
 
 /* Who writes waits for the disk, and for other processes that write. That is no reason for readers
@@ -33,6 +34,12 @@ struct sqlite_store {
 	struct sql_store sql;
 	struct connection reader, writer;
 };
+
+/* --- connect.c --- */
+
+/* The kind, the path and the lock are there. What failed is disconnected, too. */
+int sqlite_connect(struct connection *connection, nova_error_t **error);
+void sqlite_disconnect(struct connection *connection);
 
 /* --- driver.c --- */
 

@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* How much a function keeps, and whether there is room for more. */
+/* All that a function keeps: its versions, how much it is, whether there is room for more, its
+ * end. */
 #include "store/sql/sql.h"
+
+int sql_take_version(struct sql_session *session, const char *space, uint64_t now_us,
+	uint64_t *ret_version, nova_error_t **error)
+{
+	const struct sql_value values[] = { sql_text(space), sql_number(now_us) };
+	struct sql_row row = { session, 0, NULL, false };
+	int r = sql_run(session, SQL_KV_VERSION, values, ARRAY_LEN(values), error);
+	if (r < 0)
+		return r;
+	*ret_version = row_number(&row, INT64_MAX);
+	r = row_end(&row, error);
+	return r < 0 ? r : sql_next(session, error);
+}
 
 struct totals {
 	uint64_t count, bytes;
@@ -44,8 +58,8 @@ static int fail_full(const struct totals *totals, size_t len, const struct kv_li
 		(unsigned long long)totals->bytes, len, (unsigned long long)limits->total);
 }
 
-/* What has expired and takes the room is not left to the next sweep. Two that write at the same
- * moment may both find room for one more. */
+/* What has expired and takes the room is not left to the next sweep. Who asks has the space
+ * (sql_take_version()), so nobody else finds the same room. */
 int sql_check_totals(struct sql_session *session, enum sql_statement which, const char *space,
 	const char *besides, size_t len, const struct kv_limits *limits, const char *what,
 	nova_error_t **error)
@@ -60,4 +74,15 @@ int sql_check_totals(struct sql_session *session, enum sql_statement which, cons
 	if (r < 0 || fits(&totals, len, limits))
 		return r;
 	return fail_full(&totals, len, limits, what, error);
+}
+
+int sql_clear_space(struct sql_session *session, const char *space, nova_error_t **error)
+{
+	static const enum sql_statement all[] = { SQL_KV_SPACE_CLEAR, SQL_KV_CLEAR, SQL_FILES_CLEAR,
+		SQL_FILE_CONTENTS_TRIM };
+	const struct sql_value value = sql_text(space);
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(all); i++)
+		r = sql_do(session, all[i], &value, 1, NULL, error);
+	return r;
 }
