@@ -128,12 +128,26 @@ static void refuse(struct kv_client *client, const char *code, const char *error
 		client_end(client);
 }
 
+static size_t bytes_held(const struct kv *kv)
+{
+	size_t held = 0;
+	for (size_t i = 0; i < KV_CLIENTS; i++)
+		held += kv->clients[i].bytes.len;
+	return held;
+}
+
 void kv_reply(struct run *run, const char *id, int64_t number, struct json_span text)
 {
 	for (size_t i = 0; i < KV_CLIENTS; i++) {
 		struct kv_client *client = &run->kv.clients[i];
-		if (client->fd >= 0 && client->state == KV_WAITS && client->number == number &&
-			!strcmp(client->id, id))
+		if (client->fd < 0 || client->state != KV_WAITS || client->number != number ||
+			strcmp(client->id, id) != 0)
+			continue;
+		/* What is short, as after a change, is always told. */
+		if (text.len > READ_BLOCK && bytes_held(&run->kv) + text.len > KV_BYTES)
+			refuse(client, "NOVA_ELIMIT",
+				"too much is asked for at once, and not read: try again");
+		else
 			reply(client, text.at, text.len);
 	}
 }
@@ -216,14 +230,6 @@ static void take_question(struct run *run, struct kv_client *client)
 			"run once, or the libnova there is older");
 	else
 		ask(run, client, request);
-}
-
-static size_t bytes_held(const struct kv *kv)
-{
-	size_t held = 0;
-	for (size_t i = 0; i < KV_CLIENTS; i++)
-		held += kv->clients[i].bytes.len;
-	return held;
 }
 
 static size_t wanted(const struct kv_client *client)

@@ -61,8 +61,8 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 	{ "kv.max_total", { "NOVA_KV_MAX_TOTAL" }, KEY_MEMORY, "256", 1, 1u << 20, { 0 },
 		"What the values and files of a function may have together" },
 	{ "kv.rate", { "NOVA_KV_RATE" }, KEY_INTEGER, "1000", 0, 1000000, { 0 },
-		"How often a second all VMs of a function together may ask for what it keeps; 0: "
-		"no limit" },
+		"How often a second all VMs of a function together may ask for what it keeps, each "
+		"16 KiB of a question or an answer counted as one; 0: no limit" },
 	{ "pool.idle_ttl", { "NOVA_POOL_IDLE_TTL" }, KEY_DURATION, "60s", 1, 24u * HOUR_MS, { 0 },
 		"How long a VM waits for the next call of its function" },
 	{ "pool.max_vms", { "NOVA_POOL_MAX_VMS" }, KEY_INTEGER, "auto", 1, 100000, { "auto" },

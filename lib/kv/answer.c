@@ -4,7 +4,8 @@
 
 #include "kv/kv.h"
 
-#define AWAY "the host cannot reach what its functions keep"
+#define PIECE 16384u /* bytes of an ask, or a reply, that count as another question */
+#define AWAY  "the host cannot reach what its functions keep"
 
 /* A question, and where its reply goes. */
 struct question {
@@ -211,22 +212,37 @@ static const struct op {
 	{ "file list", list_files },
 };
 
+#define RATE_NAME 64
+static void rate_name(const char *space, char name[RATE_NAME])
+{
+	snprintf(name, RATE_NAME, "kv:%.50s", space);
+}
+
 /* Of all VMs of a function together, and of this host alone, or with Redis of all. */
-static int take_rate(const struct kv *kv, const char *space, nova_error_t **error)
+static int take_rate(const struct kv *kv, const char *space, size_t len, nova_error_t **error)
 {
 	const struct rate limit = { kv->rate, 1000000, kv->rate };
-	uint64_t wait_us = 0;
-	char name[64];
-	snprintf(name, sizeof(name), "kv:%.50s", space);
+	uint64_t wait_us = 0, tokens = 1 + len / PIECE;
+	char name[RATE_NAME];
+	rate_name(space, name);
 	if (!kv->rate || !kv->rates)
 		return 0;
-	int code = rates_take(kv->rates, name, &limit, 1, &wait_us);
+	int code = rates_take(kv->rates, name, &limit, tokens, &wait_us);
 	if (code != NOVA_ELIMIT)
 		return code < 0 ? nova_oom(error) : 0;
 	return nova_fail(error, NOVA_ELIMIT,
-		"the function asks for what it keeps more than %llu times a second (setting "
-		"kv.rate); try again in %llu ms",
+		"the function asks for what it keeps more than %llu times a second, each 16 KiB "
+		"counted as one (setting kv.rate); try again in %llu ms",
 		(unsigned long long)kv->rate, (unsigned long long)(wait_us / 1000 + 1));
+}
+
+/* How long a reply is is known when it has been made. */
+static void owe_rate(const struct kv *kv, const char *space, size_t len)
+{
+	char name[RATE_NAME];
+	rate_name(space, name);
+	if (kv->rate && kv->rates && len >= PIECE)
+		rates_owe(kv->rates, name, len / PIECE);
 }
 
 /* A store that is away is not one that lacks the key, whatever its opening says. */
@@ -239,7 +255,7 @@ static int reach(struct kv *kv, nova_error_t **error)
 
 static int run(struct question *q, char *ask, size_t len, nova_error_t **error)
 {
-	int code = take_rate(q->kv, q->space, error);
+	int code = take_rate(q->kv, q->space, len, error);
 	if (code == 0)
 		code = kv_ask_read(ask, len, &q->ask, error);
 	if (code == 0)
@@ -265,7 +281,9 @@ int kv_answer(struct kv *kv, const char *space, char *ask, size_t len, struct bu
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
 	struct question q = { .kv = kv, .space = space, .reply = reply };
+	size_t before = reply->len;
 	int code = run(&q, ask, len, &failure);
+	owe_rate(kv, space, reply->len - before);
 	if (code == 0)
 		return q.r;
 	say_text(&q, "{\"code\":", nova_code_name(code));

@@ -24,6 +24,7 @@ struct bucket {
 	struct table_node node;
 	struct link used; /* among all, the one that was used last at the end */
 	struct level level;
+	uint64_t owed; /* tokens, by the next one who takes */
 
 	/* what all hosts share */
 	uint64_t lease;     /* tokens that were taken ahead */

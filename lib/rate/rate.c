@@ -46,12 +46,16 @@ static int take(struct rates *rates, const char *name, const struct rate *limit,
 		return NOVA_ENOMEM;
 	if (level_let_in(&b->level, limit, clock_ns() / 1000))
 		shared_forget(b);
+	tokens += b->owed;
+	tokens = tokens < limit->burst ? tokens : limit->burst;
 	int shared = rates->redis ? shared_take(rates->redis, b, limit, tokens, ret_wait_us) : -1;
 	if (shared == 0)
 		return NOVA_ELIMIT;
 	uint64_t wait_us = level_take(&b->level, tokens);
-	if (shared > 0 || !wait_us)
+	if (shared > 0 || !wait_us) {
+		b->owed = 0;
 		return 0;
+	}
 	*ret_wait_us = wait_us;
 	return NOVA_ELIMIT;
 }
@@ -63,4 +67,13 @@ int rates_take(struct rates *rates, const char *name, const struct rate *limit, 
 	int code = take(rates, name, limit, tokens, ret_wait_us);
 	pthread_mutex_unlock(&rates->lock);
 	return code;
+}
+
+void rates_owe(struct rates *rates, const char *name, uint64_t tokens)
+{
+	pthread_mutex_lock(&rates->lock);
+	struct bucket *b = bucket_get(&rates->buckets, name);
+	if (b && b->owed < UINT32_MAX)
+		b->owed += tokens;
+	pthread_mutex_unlock(&rates->lock);
 }

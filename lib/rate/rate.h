@@ -27,5 +27,7 @@ void rates_close(struct rates *rates); /* NULL does nothing */
 /* Any thread. 0: they were taken; NOVA_ELIMIT: not before *ret_wait_us; NOVA_ENOMEM. */
 int rates_take(struct rates *rates, const char *name, const struct rate *limit, uint64_t tokens,
 	uint64_t *ret_wait_us);
+/* The next one who takes pays for these, too. */
+void rates_owe(struct rates *rates, const char *name, uint64_t tokens);
 
 #endif

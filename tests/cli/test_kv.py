@@ -244,6 +244,40 @@ def handler(event):
         self.assertEqual(self.call("f", environment={"NOVA_KV_RATE": "3"}),
                          [None, None, None, "NOVA_ELIMIT"])
 
+    def test_who_moves_many_bytes_has_asked_often(self):
+        self.register("f", ASK + """
+def handler(event):
+    return [ask(frame(one)).get("code") for one in event]
+""")
+        self.novactl("file", "put", "f", "f", "-", stdin="x" * 20000)
+        get, put, other = {"op": "file get", "key": "f"}, \
+            {"op": "kv put", "key": "k", "value": "A" * 40000}, {"op": "kv list"}
+        for asked in [get, other, other], [put, other]:
+            codes = self.call("f", json.dumps(asked), environment={"NOVA_KV_RATE": "3"})
+            self.assertEqual(codes, [None] * (len(asked) - 1) + ["NOVA_ELIMIT"])
+
+    def test_replies_that_nobody_reads_take_no_more_than_some_of_the_guest(self):
+        self.register("f", ASK + """
+import select
+
+def handler(event):
+    asked = [socket.socket(socket.AF_UNIX) for _ in range(8)]
+    for one in asked:
+        one.connect(os.environ["NOVA_SOCKET"])
+        one.sendall(frame({"op": "file get", "key": "f"}))
+    left = list(asked)
+    while left:
+        left = [one for one in left if one not in select.select(left, [], [])[0]]
+    told = [json.loads(b"".join(iter(lambda: one.recv(1 << 20), b""))[4:]) for one in asked]
+    return [len(one.get("value", "")) or one["error"] for one in told]
+""")
+        data = self.directory / "data"
+        data.write_bytes(bytes(4 << 20))
+        self.novactl("file", "put", "f", "f", data)
+        told = self.call("f", environment={"NOVA_KV_RATE": "0"})
+        self.assertEqual(sum(isinstance(one, int) for one in told), 1, told)
+        self.assertEqual(sum("not read" in one for one in told if isinstance(one, str)), 7, told)
+
     def test_an_import_and_code_that_is_run_once_have_no_space(self):
         tries = """
 import nova

@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 #include "conform/database.h"
-#include "store/store.h"
+#include "kv/kv.h"
 
 static const struct store_ops *const stores[] = { &store_sqlite_kv, &store_postgres_kv };
 
@@ -366,6 +366,31 @@ START_TEST(a_function_that_is_cleared_has_nothing_and_others_have_all)
 }
 END_TEST
 
+static const char refusing[] =
+	"CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not at "
+	"/a/place'; END $$; CREATE TRIGGER no BEFORE INSERT ON kv_entries FOR EACH ROW EXECUTE "
+	"FUNCTION no()";
+
+START_TEST(what_a_database_says_is_told_to_the_host_alone)
+{
+	AUTO_BUF struct buf reply = BUF_INIT(1u << 20);
+	char ask[] = "{\"op\":\"kv put\",\"key\":\"k\",\"value\":\"\"}";
+	struct kv kv;
+	open_kv(1);
+	database_do(database, refusing);
+	ck_fails_with(NOVA_EIO, "/a/place", put(A, "k", "v"));
+	nova_config_t *config = settings_of(where);
+	kv_init(&kv, store, config);
+	kv.store = store;
+	ck_assert_int_eq(kv_answer(&kv, A, ask, strlen(ask), &reply), 0);
+	ck_assert_int_eq(buf_append(&reply, "", 1), 0);
+	ck_assert_ptr_nonnull(strstr((char *)reply.data, "NOVA_EIO"));
+	ck_assert_ptr_null(strstr((char *)reply.data, "place"));
+	nova_config_free(config);
+	close_kv();
+}
+END_TEST
+
 /* --- at once --- */
 
 #define THREADS 4
@@ -505,6 +530,8 @@ static Suite *kv_suite(void)
 	tcase_add_loop_test(tc, no_count_is_lost_by_those_who_compare_and_set_at_once, 0, count);
 	tcase_add_loop_test(tc, those_who_put_at_once_do_not_go_beyond_what_there_may_be, 0, count);
 	tcase_add_loop_test(tc, a_content_is_there_as_long_as_one_of_many_has_it, 0, count);
+	if (count > 1)
+		tcase_add_test(tc, what_a_database_says_is_told_to_the_host_alone);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -42,7 +42,8 @@ static int get(struct store *store, const char *space, const char *key, uint64_t
 	int r = sql_query(store, SQL_KV_GET, values, ARRAY_LEN(values), &session, error);
 	if (r == 0)
 		return sql_fail_missing("key", key, error);
-	return r < 0 ? r : read_entry(&session, true, ret_record, error);
+	return r < 0 ? sql_kv_code(&session, r, error) :
+		       read_entry(&session, true, ret_record, error);
 }
 
 static int list(struct store *store, const char *space, const struct kv_page *page,
@@ -59,7 +60,7 @@ static int list(struct store *store, const char *space, const struct kv_page *pa
 			&session, sizeof(struct kv_record), read_listed, &records, &count, error);
 	if (r < 0) {
 		kv_record_list_free(records, count);
-		return r;
+		return sql_kv_code(&session, r, error);
 	}
 	*ret_records = records;
 	*ret_count = count;
@@ -133,7 +134,9 @@ static int put(struct store *store, const char *space, const struct kv_record *r
 			limits, "keys", error);
 	if (r == 0)
 		r = write_entry(&session, space, record, condition, *ret_version, error);
-	return r < 0 ? r : sql_commit(&session, error);
+	if (r == 0)
+		r = sql_commit(&session, error);
+	return sql_kv_code(&session, r, error);
 }
 
 static int remove_entry(struct store *store, const char *space, const char *key,
@@ -147,7 +150,7 @@ static int remove_entry(struct store *store, const char *space, const char *key,
 	if (r == 0)
 		r = sql_do(&session, SQL_KV_REMOVE, values, ARRAY_LEN(values), &changes, error);
 	if (r < 0 || changes)
-		return r;
+		return sql_kv_code(&session, r, error);
 	return condition->version ? fail_condition(key, condition, error) :
 				    sql_fail_missing("key", key, error);
 }

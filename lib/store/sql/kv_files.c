@@ -41,7 +41,8 @@ int sql_get_file(struct store *store, const char *space, const char *name,
 	int r = sql_query(store, SQL_FILE_GET, values, ARRAY_LEN(values), &session, error);
 	if (r == 0)
 		return sql_fail_missing("file", name, error);
-	return r < 0 ? r : read_file(&session, true, ret_record, error);
+	return r < 0 ? sql_kv_code(&session, r, error) :
+		       read_file(&session, true, ret_record, error);
 }
 
 int sql_list_files(struct store *store, const char *space, const struct kv_page *page,
@@ -58,7 +59,7 @@ int sql_list_files(struct store *store, const char *space, const struct kv_page 
 			&session, sizeof(struct file_record), read_listed, &records, &count, error);
 	if (r < 0) {
 		file_record_list_free(records, count);
-		return r;
+		return sql_kv_code(&session, r, error);
 	}
 	*ret_records = records;
 	*ret_count = count;
@@ -88,8 +89,9 @@ static int write_file(struct sql_session *session, const char *space,
 	return r < 0 ? r : sql_do(session, SQL_FILE_PUT, file, ARRAY_LEN(file), NULL, error);
 }
 
+/* *ret_again: its content was taken away meanwhile. */
 static int put_once(struct store *store, const char *space, const struct file_record *record,
-	const struct kv_limits *limits, nova_error_t **error)
+	const struct kv_limits *limits, bool *ret_again, nova_error_t **error)
 {
 	AUTO_SQL struct sql_session session = { 0 };
 	uint64_t ignored;
@@ -103,17 +105,21 @@ static int put_once(struct store *store, const char *space, const struct file_re
 			limits, "files", error);
 	if (r == 0)
 		r = write_file(&session, space, record, error);
-	return r < 0 ? r : sql_commit(&session, error);
+	if (r == 0)
+		r = sql_commit(&session, error);
+	*ret_again = r == NOVA_EBUSY;
+	return sql_kv_code(&session, r, error);
 }
 
 int sql_put_file(struct store *store, const char *space, const struct file_record *record,
 	const struct kv_limits *limits, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
-	int r = NOVA_EBUSY;
-	for (int i = 0; i < TRIES && r == NOVA_EBUSY; i++) {
+	bool again = true;
+	int r = 0;
+	for (int i = 0; i < TRIES && again; i++) {
 		nova_error_free(STEAL(failure));
-		r = put_once(store, space, record, limits, &failure);
+		r = put_once(store, space, record, limits, &again, &failure);
 	}
 	if (r == 0)
 		trim_contents(store, space);
@@ -133,7 +139,7 @@ int sql_remove_file(struct store *store, const char *space, const char *name, no
 			r = sql_do(&session, SQL_FILE_REMOVE, values, ARRAY_LEN(values), &changes,
 				error);
 		if (r < 0)
-			return r;
+			return sql_kv_code(&session, r, error);
 	}
 	if (!changes)
 		return sql_fail_missing("file", name, error);

@@ -3,6 +3,17 @@
  * end. */
 #include "store/sql/sql.h"
 
+int sql_kv_code(const struct sql_session *session, int code, nova_error_t **error)
+{
+	bool refuses = code == NOVA_EINVAL || code == NOVA_ENOTFOUND || code == NOVA_EEXIST ||
+		       code == NOVA_EBUSY || code == NOVA_ETOOBIG || code == NOVA_ELIMIT;
+	if (!refuses || !session->failed)
+		return code;
+	AUTO_ERROR nova_error_t *failure = error ? STEAL(*error) : NULL;
+	return nova_fail(error, NOVA_EIO, "%s",
+		failure ? nova_error_message(failure) : "what functions keep cannot be reached");
+}
+
 int sql_take_version(struct sql_session *session, const char *space, uint64_t now_us,
 	uint64_t *ret_version, nova_error_t **error)
 {

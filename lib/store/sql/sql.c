@@ -19,11 +19,17 @@ struct sql_value sql_bytes(const void *data, size_t len)
 	return (struct sql_value){ SQL_TYPE_BYTES, data, len, 0 };
 }
 
+static int noted(struct sql_session *session, int r)
+{
+	session->failed |= r < 0;
+	return r;
+}
+
 int sql_start(struct store *store, enum sql_purpose purpose, struct sql_session *ret,
 	nova_error_t **error)
 {
-	*ret = (struct sql_session){ (struct sql_store *)store, NULL, NULL };
-	return ret->store->driver->take(ret, purpose, error);
+	*ret = (struct sql_session){ (struct sql_store *)store, NULL, NULL, false };
+	return noted(ret, ret->store->driver->take(ret, purpose, error));
 }
 
 void sql_end(struct sql_session *session)
@@ -36,12 +42,12 @@ void sql_end(struct sql_session *session)
 int sql_run(struct sql_session *session, enum sql_statement which, const struct sql_value *values,
 	size_t count, nova_error_t **error)
 {
-	return session->store->driver->run(session, which, values, count, error);
+	return noted(session, session->store->driver->run(session, which, values, count, error));
 }
 
 int sql_next(struct sql_session *session, nova_error_t **error)
 {
-	return session->store->driver->next(session, error);
+	return noted(session, session->store->driver->next(session, error));
 }
 
 uint64_t sql_changes(const struct sql_session *session)
@@ -76,12 +82,13 @@ int sql_write(struct store *store, enum sql_statement which, const struct sql_va
 int sql_begin(struct sql_session *session, nova_error_t **error)
 {
 	const struct sql_driver *driver = session->store->driver;
-	return driver->execute(session, driver->begin, "begin to write", error);
+	return noted(session, driver->execute(session, driver->begin, "begin to write", error));
 }
 
 int sql_commit(struct sql_session *session, nova_error_t **error)
 {
-	return session->store->driver->execute(session, "COMMIT", "write to it", error);
+	return noted(
+		session, session->store->driver->execute(session, "COMMIT", "write to it", error));
 }
 
 int sql_begin_snapshot(struct sql_session *session, nova_error_t **error)

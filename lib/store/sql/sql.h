@@ -47,6 +47,7 @@ struct sql_session {
 	struct sql_store *store;
 	void *connection; /* the driver's; NULL: there is none */
 	void *rows;       /* of the statement that was run last */
+	bool failed;      /* the driver has told of something */
 };
 
 /* In statements.c. */
@@ -350,6 +351,9 @@ int sql_remove_file(struct store *store, const char *space, const char *name, no
 int sql_list_files(struct store *store, const char *space, const struct kv_page *page,
 	struct file_record **ret_records, size_t *ret_count, nova_error_t **error);
 int sql_clear_space(struct sql_session *session, const char *space, nova_error_t **error);
+/* A code of kv_ops for what one of this session is: one that the database has for a failure is no
+ * refusal, which functions hear of. */
+int sql_kv_code(const struct sql_session *session, int code, nova_error_t **error);
 /* Keeps others from putting something into the space until the session ends. */
 int sql_take_version(struct sql_session *session, const char *space, uint64_t now_us,
 	uint64_t *ret_version, nova_error_t **error);
