@@ -22,7 +22,7 @@
 struct kept {
 	TAILQ_ENTRY(kept) all; /* the oldest first; none while it is under way */
 	char *name;
-	unsigned char hash[32]; /* of the body */
+	unsigned char hash[32]; /* of what is asked for */
 	bool done;
 	int64_t until_ms;
 	unsigned status;
@@ -80,9 +80,30 @@ static char *name_of(const struct exchange *x, const char *key)
 	char *name, who[65] = ""; /* not its name, which may change or be given twice */
 	if (x->key)
 		hex_of(who, x->key->hash, sizeof(x->key->hash));
-	if (asprintf(&name, "%s\n%s\n%s\n%s", who, x->path, x->search ? x->search : "", key) < 0)
+	if (asprintf(&name, "%s\n%s\n%s\n%s\n%s", who, x->sandbox, x->path,
+		    x->search ? x->search : "", key) < 0)
 		need(NULL);
 	return name;
+}
+
+/* What its job is to do: a form has become its bytes and their places, and how Amazon's clients
+ * want a function called stands in the head. */
+static void hash_of(const struct exchange *x, unsigned char hash[32])
+{
+	gnutls_hash_hd_t state;
+	json_t *rest = need(json_pack("{s:b,s:s*,s:O*,s:O*,s:O*}", "detached", (int)x->detached,
+		"verb", x->verb ? x->verb->name : NULL, "parts",
+		json_object_get(x->options, "parts"), "tail", json_object_get(x->options, "tail"),
+		"client_context", json_object_get(x->options, "client_context")));
+	char *text = need(json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS));
+	if (gnutls_hash_init(&state, GNUTLS_DIG_SHA256) < 0)
+		need(NULL);
+	gnutls_hash(state, text, strlen(text) + 1);
+	if (x->body.len)
+		gnutls_hash(state, x->body.data, x->body.len);
+	gnutls_hash_deinit(state, hash);
+	json_decref(rest);
+	free(text);
 }
 
 static void replay(struct exchange *x, const struct kept *kept)
@@ -120,7 +141,7 @@ bool idempotency_begin(struct exchange *x)
 		return false;
 	}
 	make_room();
-	gnutls_hash_fast(GNUTLS_DIG_SHA256, x->body.data ? x->body.data : "", x->body.len, hash);
+	hash_of(x, hash);
 	struct kept *kept = need(calloc(1, sizeof(*kept)));
 	kept->name = name_of(x, key);
 	struct kept **found = need(tsearch(kept, &table.tree, compare));

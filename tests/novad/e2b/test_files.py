@@ -73,6 +73,33 @@ class Files(E2bCase):
         self.assertEqual(list(self.place.iterdir()), [])
         self.files.remove(f"{self.place}/sub")  # as E2B: it is gone anyway
 
+    def post(self, sandbox, path, body, **headers):
+        token = sandbox._envd_access_token  # pylint: disable=protected-access
+        return self.ask("POST", path, body, E2b_Sandbox_Id=sandbox.sandbox_id,
+                        X_Access_Token=token, Idempotency_Key="k", **headers)
+
+    def form(self, name, data="x"):
+        return (f'--border\r\nContent-Disposition: form-data; name="file"; '
+                f'filename="{self.place}/{name}"\r\nContent-Type: application/octet-stream'
+                f'\r\n\r\n{data}\r\n--border--\r\n').encode()
+
+    def test_who_asks_again_means_the_same_sandbox_and_the_same_files(self):
+        other = self.create()
+        path = f"/files?path={self.place}/a"
+        for sandbox in (self.sandbox, other):  # whose guests have the same files here
+            answer = self.post(sandbox, path, b"x")
+            replayed = answer.headers.get("Idempotency-Replayed")
+            self.assertEqual((answer.status, replayed), (200, None))
+            os.unlink(self.place / "a")
+        answer = self.post(other, path, b"x")
+        self.assertEqual((answer.status, answer.headers.get("Idempotency-Replayed")), (200, "true"))
+        self.assertFalse((self.place / "a").exists())
+        form = {"Content-Type": "multipart/form-data; boundary=border"}
+        self.assertEqual(self.post(other, "/files", self.form("b"), **form).status, 200)
+        self.assertEqual(self.post(other, "/files", self.form("b"), **form).status, 200)
+        self.assertEqual(self.post(other, "/files", self.form("c"), **form).status, 422)
+        self.assertFalse((self.place / "c").exists())
+
     def test_what_cannot_be_says_why(self):
         missing = self.e2b.FileNotFoundException
         for call in (self.files.read, self.files.get_info, self.files.list):
