@@ -418,6 +418,7 @@ static void front_drain(void *state)
 	places_close(&front->novad->places);
 	streams_drain();
 	detached_drain();
+	e2b_drain();
 	LIST_FOREACH(client, &front->clients, all)
 	if (!client->exchange)
 		hang_up(client);

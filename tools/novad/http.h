@@ -161,6 +161,8 @@ json_t *e2b_problem(const struct exchange *exchange, const json_t *problem);
 void listener_end(struct listener *listener);
 /* Ends those whose time is over. */
 void e2b_look(const struct novad *novad, int64_t now);
+/* Nobody can come back: ends the commands to which nobody listens. */
+void e2b_drain(void);
 /* Ends all commands. */
 void e2b_close(void);
 size_t sandboxes_count(void);

@@ -155,6 +155,43 @@ class Commands(E2bCase):
         self.raises(self.e2b.NotFoundException, "", other.commands.connect, handle.pid)
         self.assertTrue(handle.kill())
 
+    def test_those_to_which_nobody_listens_count_all_the_same(self):
+        self.end(self.process)
+        self.process = self.sandboxes("--key-calls", "3")
+        commands = self.create().commands
+        handles = [commands.run("sleep 1000", background=True) for _ in range(2)]
+        for handle in handles:
+            handle.disconnect()
+        held = self.raw(self.head("POST", "/functions/none/invoke", "Content-Length: 2"))
+        await_that(lambda: self.ask("GET", "/api/v1/functions").status == 429, "three are there")
+        held.close()
+        await_that(lambda: self.ask("GET", "/api/v1/functions").status == 200, "two are there")
+        self.assertTrue(handles[0].kill())
+        self.assertEqual(commands.run("echo 1").stdout, "1\n")
+
+    def test_what_is_said_before_it_begins_is_told_in_part(self):
+        (self.directory / "libc.so.6").touch()  # so that no program is loaded
+        names = ":".join(f"{self.directory}/none-{n}" for n in range(1000))
+        error = self.raises(self.e2b.InvalidArgumentException, "none-0", self.commands.run,
+                            "true", envs={"LD_LIBRARY_PATH": str(self.directory),
+                                          "LD_PRELOAD": names})
+        self.assertLess(len(str(error)), 600)
+
+    def test_a_server_that_stops_waits_for_none_to_which_nobody_listens(self):
+        self.end(self.process)
+        self.process = self.sandboxes("--stop-timeout", "1h")
+        commands = self.create().commands
+        unheard = commands.run("sleep 1000", background=True)
+        unheard.disconnect()
+        handle = commands.run("echo 1; sleep 1000", background=True)
+        self.assertEqual(next(iter(handle))[0], "1\n")
+        stopping = threading.Thread(target=self.stops, args=[self.process])
+        stopping.start()
+        await_that(lambda: not self.listens(), "it lets nobody in")
+        handle.disconnect()  # nobody can come back
+        stopping.join()
+        self.assertEqual(self.process.poll(), 0)
+
     def test_a_server_that_stops_lets_them_finish_whom_somebody_awaits(self):
         go = self.directory / "go"
         unheard = self.commands.run("sleep 1000", background=True)
@@ -168,6 +205,7 @@ class Commands(E2bCase):
         go.touch()
         self.assertEqual(handle.wait().stdout, "1\n2\n")
         stopping.join()
+        self.assertEqual(self.process.poll(), 0)
 
     def listens(self):
         try:

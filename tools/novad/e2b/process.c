@@ -17,6 +17,9 @@
 
 struct process {
 	LIST_ENTRY(process) all;
+	struct novad *novad;
+	struct key *key;
+	size_t held; /* among novad->body_bytes */
 	struct job *job;
 	char sandbox[21];
 	json_int_t pid; /* 0: not known yet */
@@ -188,6 +191,10 @@ static void on_text(void *userdata, const char *part, const void *data, size_t l
 static void process_free(struct process *process)
 {
 	sandbox_leave(process->sandbox);
+	process->novad->calls--;
+	process->novad->body_bytes -= process->held;
+	if (process->key)
+		process->key->calls--;
 	LIST_REMOVE(process, all);
 	json_decref(process->config);
 	free(process);
@@ -228,6 +235,16 @@ void processes_end(const char *sandbox)
 	}
 }
 
+void e2b_drain(void)
+{
+	struct process *process, *next;
+	for (process = LIST_FIRST(&processes); process; process = next) {
+		next = LIST_NEXT(process, all);
+		if (LIST_EMPTY(&process->listeners))
+			process_kill(process);
+	}
+}
+
 /* --- who listens --- */
 
 static ssize_t read_events(void *userdata, uint64_t position, char *out, size_t size)
@@ -249,12 +266,16 @@ static ssize_t read_events(void *userdata, uint64_t position, char *out, size_t 
 	return exchange_suspend(listener->exchange) ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-/* Its process goes on. */
+/* Its process goes on, unless nobody can come back to it. */
 void listener_end(struct listener *listener)
 {
-	if (listener->process) {
+	struct process *process = listener->process;
+	if (process) {
 		LIST_REMOVE(listener, all);
-		on_woken(listener->process); /* it may have waited for this one */
+		if (process->novad->draining && LIST_EMPTY(&process->listeners))
+			process_kill(process);
+		else
+			on_woken(process); /* it may have waited for this one */
 	}
 	bytes_free(&listener->events);
 	free(listener);
@@ -286,6 +307,17 @@ void listeners_look(int64_t now)
 
 /* --- starting one --- */
 
+/* What the exchange has counted is the command's own from now on: it goes on without it. */
+static void take_over(struct process *process, struct exchange *x)
+{
+	process->novad = x->novad;
+	process->key = x->key;
+	process->held = x->held + x->body.len;
+	bytes_free(&x->body);
+	x->held = 0;
+	x->admitted = false;
+}
+
 void e2b_start(struct exchange *x)
 {
 	static const struct job_asker asker = { on_woken, on_text, on_end };
@@ -307,6 +339,7 @@ void e2b_start(struct exchange *x)
 	memcpy(process->sandbox, x->sandbox, sizeof(process->sandbox));
 	process->config = need(json_deep_copy(json_object_get(body, "process")));
 	LIST_INSERT_HEAD(&processes, process, all);
+	take_over(process, x);
 	attach(x, process);
 	struct job *job = job_begin(server_jobs(x->novad->server), &request, &asker, process);
 	if (job)

@@ -49,7 +49,8 @@ static void on_output(void *userdata, int stream, const void *data, size_t len)
 	struct run *run = job_held(job);
 	const char *at = data;
 	if (stream == 2 && !run->is_known) {
-		bytes_add(&run->why, data, len < WHY_MAX ? len : WHY_MAX);
+		size_t room = WHY_MAX - run->why.len;
+		bytes_add(&run->why, data, len < room ? len : room);
 		return;
 	}
 	size_t line = run->is_known ? 0 : take_line(job, run, at, len);
