@@ -55,6 +55,10 @@ static const struct line lines[] = {
 	{ "max-body", SHAPE_NUMBER, AT(body_kb), "KIB", "of a request's body [8192]", 1, 1 << 20 },
 	{ "max-bodies", SHAPE_NUMBER, AT(bodies_mb), "MIB",
 		"of all bodies that are there at once [256]", 1, 1 << 16 },
+	{ "max-sandboxes", SHAPE_NUMBER, AT(sandboxes), "N",
+		"of E2B's clients, with those that are paused; more get 429 [10000]", 1, 1000000 },
+	{ "key-sandboxes", SHAPE_NUMBER, AT(key_sandboxes), "N",
+		"of one key; more get 429 [half of --max-sandboxes]", 1, 1000000 },
 	{ "head-timeout", SHAPE_TIME, AT(head_ms), "TIME",
 		"until the head of a request is there [10s]", 1, DAY_MS },
 	{ "body-timeout", SHAPE_TIME, AT(body_ms), "TIME", "until its body is there [60s]", 1,
@@ -69,7 +73,8 @@ static const struct line lines[] = {
 		1, DAY_MS },
 	{ "event-retry", SHAPE_TIME, AT(event_retry_ms), "TIME",
 		"after which an asynchronous call of Amazon's clients that has failed is begun\n"
-		"again, and after twice that once more [60s]",
+		"again, and after twice that once more; the same of a sandbox that cannot be\n"
+		"paused, which is killed after four times [60s]",
 		1, DAY_MS },
 	{ "stop-timeout", SHAPE_TIME, AT(stop_ms), "TIME",
 		"how long calls under way may go on when it is stopped [10s]", 1, DAY_MS },
@@ -154,6 +159,8 @@ static bool make_sense(struct settings *settings)
 	settings->tls = settings->tls || settings->tls_cert;
 	if (!settings->key_calls)
 		settings->key_calls = (settings->calls + 1) / 2;
+	if (!settings->key_sandboxes)
+		settings->key_sandboxes = (settings->sandboxes + 1) / 2;
 	if (wrong_pair)
 		fprintf(stderr, "novad: %s\n", wrong_pair);
 	return !wrong_pair;
@@ -167,6 +174,7 @@ bool settings_read(struct settings *settings, int argc, char **argv)
 		.calls = 1000,
 		.body_kb = 8192,
 		.bodies_mb = 256,
+		.sandboxes = 10000,
 		.head_ms = 10000,
 		.body_ms = 60000,
 		.idle_ms = 60000,

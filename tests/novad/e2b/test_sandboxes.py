@@ -147,6 +147,7 @@ class Life(E2bCase):
                     lifecycle={"on_timeout": "pause", "auto_resume": True})
         self.raises(error, "with their memory", create, lifecycle={
             "on_timeout": {"action": "pause", "mode": "filesystem"}})
+        self.raises(error, "no snapshots", create, lifecycle={"on_timeout": "pause"})
         sandbox = self.create()
         self.raises(error, "no snapshots", sandbox.pause)  # the fake engine has no snapshots
         self.raises(error, "with their memory", sandbox.pause, mode="filesystem")
@@ -187,10 +188,10 @@ class Life(E2bCase):
 
 
 class Keys(E2bCase):
-    def two(self):
+    def two(self, *words):
         keys = self.write("keys.txt", "one=1111111111111111\ntwo=2222222222222222\n")
         keys.chmod(0o600)
-        self.sandboxes("--key-file", keys)
+        self.sandboxes("--key-file", keys, *words)
         return {"api_key": "1111111111111111"}, {"api_key": "2222222222222222"}
 
     def test_a_wrong_key_is_refused(self):
@@ -237,6 +238,35 @@ class Keys(E2bCase):
                 return True
             return False
         await_that(is_refused, "the key is out")
+
+    def test_there_are_so_many_of_a_key_and_of_all_and_no_more(self):
+        one, two = self.two("--max-sandboxes", "3")
+        create, full = self.e2b.Sandbox.create, self.e2b.RateLimitException
+        first, _, _ = self.create(**one), self.create(**one), self.create(**two)
+        self.raises(full, "3 sandboxes", create, **two)
+        self.assertTrue(first.kill())
+        self.create(**two)
+        self.raises(full, "3 sandboxes", create, **one)
+        self.assertEqual(len(self.e2b.Sandbox.list(**one).next_items()), 1)
+
+    def test_one_key_has_not_all_of_them(self):
+        one, two = self.two("--max-sandboxes", "10", "--key-sandboxes", "2")
+        made, refused = [], []
+
+        def create():
+            try:
+                made.append(self.create(**one))
+            except self.e2b.RateLimitException as error:
+                refused.append(str(error))
+        threads = [threading.Thread(target=create) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual((len(made), len(refused)), (2, 4))
+        self.assertIn("this key has 2 sandboxes", refused[0])
+        self.create(**two)
+        self.assertEqual(len(self.e2b.Sandbox.list(**one).next_items()), 2)
 
     def test_a_key_of_the_store_will_do(self):
         made = self.novactl_json("apikey", "create", "ci")

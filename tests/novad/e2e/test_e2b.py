@@ -18,7 +18,8 @@ class RealSandbox(E2bCase):
             self.skipTest(error["message"])
 
     def test_one_runs_is_paused_goes_on_and_is_forked(self):
-        process = self.sandboxes()
+        process = self.sandboxes("--max-sandboxes", "6", "--key-sandboxes", "5",
+                                 "--event-retry", "100ms")
         sandbox = self.create(request_timeout=600, timeout=3600)
         options = {"request_timeout": 600}
         run, files = sandbox.commands.run, sandbox.files
@@ -45,10 +46,23 @@ class RealSandbox(E2bCase):
         self.raises(self.e2b.TimeoutException, "it is paused", run, "true")
         self.assertFalse(sandbox.is_running())
         self.assertEqual(self.gets(200, "GET", "/api/v1/instances")["instances"], [])
+        self.change_template()
         again = self.e2b.Sandbox.connect(sandbox.sandbox_id, timeout=3600, **options)
         self.assertEqual(again.files.read("b c", **options), "kept\n")
 
-        forks = again.fork(count=2, timeout=3600, **options)
+        late = self.create(timeout=3600, **options)
+        late.files.write("mine", "late", **options)
+        self.change_template()
+        self.raises(self.e2b.SandboxException, "has been changed", late.pause, **options)
+        self.raises(self.e2b.SandboxException, "has been changed", late.fork, **options)
+        self.assertEqual(late.files.read("mine", **options), "late")  # it runs on
+        self.assertTrue(late.kill(**options))
+
+        *forks, refused = again.fork(count=5, timeout=3600, **options)
+        self.assertIsInstance(refused, self.e2b.RateLimitException)
+        for fork in forks[2:]:
+            self.assertTrue(fork.kill(**options))
+        forks = forks[:2]
         for name, fork in zip("xy", forks):
             fork.files.write("own", name, **options)
         self.assertEqual([fork.files.read("own", **options) for fork in forks], ["x", "y"])
@@ -58,12 +72,37 @@ class RealSandbox(E2bCase):
         idle = self.e2b.Sandbox.create(timeout=3600, lifecycle={"on_timeout": "pause"}, **options)
         idle.commands.run("sleep 1000", background=True, timeout=0)
         idle.files.write("mine", "idle", **options)
+        self.change_template()
         idle.set_timeout(0)
         await_that(lambda: idle.get_info().state.value == "paused", "its time is over", 300)
         idle = idle.connect(timeout=3600, **options)
         self.assertEqual(idle.files.read("mine", **options), "idle")
         self.assertEqual(idle.commands.list(), [])
-        for one in (again, *forks, idle):
+        for one in (again, *forks):
             self.assertTrue(one.kill(**options))
-        self.assertEqual(self.gets(200, "GET", "/api/v1/snapshots")["snapshots"], [])
+        self.assertEqual(self.snapshots(), [])
+
+        raw = self.raw(self.head("POST", f"/sandboxes/{idle.sandbox_id}/fork",
+                                 "Content-Length: 11") + b'{"count":3}')
+        await_that(self.snapshots, "it is being forked", 300)
+        raw.close()
+        await_that(lambda: not self.snapshots(), "nobody waits for the forks", 300)
+        self.assertEqual([s.sandbox_id for s in self.e2b.Sandbox.list().next_items()],
+                         [idle.sandbox_id])
+
+        place = self.home / "snapshots"
+        place.rename(self.home / "away")
+        place.touch()  # nothing can be paused now
+        idle.set_timeout(0)
+        await_that(lambda: not self.e2b.Sandbox.list().next_items(), "it is given up", 300)
+        await_that(lambda: not self.gets(200, "GET", "/api/v1/instances")["instances"],
+                   "its instance has ended")
         self.stops(process)
+
+    def snapshots(self):
+        return self.gets(200, "GET", "/api/v1/snapshots")["snapshots"]
+
+    def change_template(self):
+        function = self.gets(200, "GET", "/api/v1/functions/base")
+        self.gets(200, "PATCH", "/api/v1/functions/base",
+                  {"env_vars": {"CHANGED": str(function["version"])}})

@@ -80,7 +80,9 @@ static void refuse_gone(struct exchange *x, const char *id, const struct sandbox
 {
 	if (found->state == SANDBOX_BUSY)
 		exchange_problem(x, 503, "busy",
-			"the sandbox '%.60s' is just being paused, forked or ended: try again", id);
+			"the sandbox '%.60s' is just being started, paused, forked or ended: try "
+			"again",
+			id);
 	else
 		exchange_problem(x, 502, "lost", "The sandbox '%.60s' was not found%s", id,
 			found->state == SANDBOX_PAUSED ?

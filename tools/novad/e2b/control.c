@@ -7,11 +7,10 @@
 
 #include "e2b.h"
 
-#define TEMPLATE      "base"
-#define SECONDS       300   /* of one that does not say */
-#define SANDBOXES_MAX 10000 /* also of those that are paused */
-#define PAIRS_MAX     65536
-#define PAGE          100
+#define TEMPLATE  "base"
+#define SECONDS   300 /* of one that does not say */
+#define PAIRS_MAX 65536
+#define PAGE      100
 
 const struct field e2b_create_fields[] = {
 	{ "templateID", KIND_TEXT, "a function", true, .max = 64 },
@@ -116,10 +115,7 @@ static bool check_wishes(struct job *job)
 			"sandboxes of novad have no '%s': leave it away", missing[i]);
 		return false;
 	}
-	if (sandboxes_count() >= SANDBOXES_MAX)
-		job_problem(job, 429, "limit", "there are %d sandboxes, and may not be more",
-			SANDBOXES_MAX);
-	else if (size_of(job, "metadata") + size_of(job, "envVars") > PAIRS_MAX)
+	if (size_of(job, "metadata") + size_of(job, "envVars") > PAIRS_MAX)
 		job_problem(
 			job, 400, "invalid", "metadata and variables may have %d bytes", PAIRS_MAX);
 	else if (json_is_true(json_object_get(resume, "enabled")))
@@ -128,6 +124,8 @@ static bool check_wishes(struct job *job)
 	else if (json_is_false(json_object_get(fields, "autoPauseMemory")))
 		job_problem(job, 501, "not_supported",
 			"sandboxes of novad are paused with their memory, or not at all");
+	else if (json_is_true(json_object_get(fields, "autoPause")))
+		return check_snapshots(job);
 	else
 		return true;
 	return false;
@@ -224,34 +222,67 @@ static void describe(struct sandbox *sandbox, struct job *job, const nova_functi
 	snprintf(sandbox->owner, sizeof(sandbox->owner), "%s", e2b_owner(job));
 	snprintf(sandbox->key, sizeof(sandbox->key), "%s", key ? key : "");
 	name_template(sandbox, job, function);
+	snprintf(sandbox->template, sizeof(sandbox->template), "%s", nova_function_id(function));
 }
 
 int sandbox_start(struct job *job, struct sandbox *sandbox, uint32_t seconds, nova_error_t **error)
 {
+	char kept[80];
 	nova_instance_t *instance = NULL;
 	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
-	opts.function = sandbox->function;
+	sandbox_kept_as(sandbox, kept);
+	opts.function = *sandbox->snapshot ? kept : sandbox->function;
 	opts.name = sandbox->id;
 	opts.snapshot = *sandbox->snapshot ? sandbox->snapshot : NULL;
 	opts.key = *sandbox->key ? sandbox->key : NULL;
 	opts.interrupt = job_interrupt(job);
 	int code = nova_instance_start(job_nova(job), &opts, &instance, error);
 	sandbox->started_us = nova_instance_created_us(instance);
+	sandbox->version = nova_instance_version(instance);
 	sandbox->deadline = now_ms() + (int64_t)seconds * 1000;
 	nova_instance_free(instance);
 	return code;
 }
 
-static void begin(struct job *job, struct sandbox *sandbox)
+/* One that is paused at the end of its time can be. */
+static bool start(struct job *job, struct sandbox *sandbox)
 {
-	if (job_is_canceled(job)) { /* nobody would know its id */
-		sandbox_kill(job_nova(job), sandbox->id);
+	nova_error_t *error = NULL;
+	bool started = sandbox_start(job, sandbox, e2b_seconds(job), &error) == 0;
+	if (!started)
+		job_fail_by(job, error);
+	nova_error_free(error);
+	if (!started || (sandbox->auto_pause && !sandbox_keep(job, sandbox)))
+		return false;
+	if (sandbox_started(sandbox))
+		return true;
+	job_problem(job, 404, "not_found", "the sandbox '%s' has been killed", sandbox->id);
+	return false;
+}
+
+bool sandbox_begin(struct job *job, struct sandbox *sandbox)
+{
+	char why[SANDBOX_WHY];
+	const struct novad *novad = job_userdata(job);
+	if (!sandbox_add(sandbox, &novad->settings, why)) {
 		sandbox_clear(sandbox);
-		return;
+		job_problem(job, 429, "limit", "%s", why);
+		return false;
 	}
+	if (start(job, sandbox))
+		return true;
+	sandbox_withdraw(job, sandbox->id);
+	return false;
+}
+
+static void create_it(struct job *job, struct sandbox *sandbox)
+{
+	if (!sandbox_begin(job, sandbox))
+		return;
 	job_status(job, 201);
 	job_answer(job, sandbox_json(sandbox));
-	sandbox_add(sandbox);
+	if (job_is_canceled(job)) /* nobody would know its id */
+		sandbox_withdraw(job, sandbox->id);
 }
 
 static void create(struct job *job)
@@ -268,13 +299,7 @@ static void create(struct job *job)
 		job_fail_by(job, error);
 	if (code == 0 && check_template(job, function)) {
 		describe(&sandbox, job, function);
-		code = sandbox_start(job, &sandbox, e2b_seconds(job), &error);
-		if (code != 0)
-			job_fail_by(job, error);
-		else
-			begin(job, &sandbox);
-		if (code != 0)
-			sandbox_clear(&sandbox);
+		create_it(job, &sandbox);
 	}
 	nova_function_free(function);
 	nova_error_free(error);
@@ -375,6 +400,15 @@ void sandbox_end(struct job *job, struct sandbox *sandbox)
 		sandbox_drop_snapshot(sandbox->snapshot);
 	sandboxes_sweep(nova_host_get(job_nova(job)));
 	sandbox_clear(sandbox);
+}
+
+void sandbox_withdraw(struct job *job, const char *id)
+{
+	struct sandbox sandbox;
+	if (sandbox_take(id, NULL, &sandbox))
+		sandbox_end(job, &sandbox);
+	else
+		sandbox_kill(job_nova(job), id);
 }
 
 static void kill_it(struct job *job)

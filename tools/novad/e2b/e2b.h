@@ -34,7 +34,7 @@ void direct_e2b_health(struct exchange *exchange);
 enum sandbox_state {
 	SANDBOX_RUNNING,
 	SANDBOX_PAUSED,
-	SANDBOX_BUSY, /* between those two: nothing else begins */
+	SANDBOX_BUSY, /* between those two, or not there yet: nothing else begins */
 };
 
 struct sandbox {
@@ -45,6 +45,8 @@ struct sandbox {
 	char key[65];      /* the name of that key */
 	char token[65];    /* what is needed to get inside */
 	char function[80]; /* its template, with the version if one was named */
+	char template[65]; /* the id of that: another one may come by its name */
+	uint32_t version;  /* of the template, which it runs */
 	char snapshot[65]; /* with which it was paused */
 	enum sandbox_state state;
 	bool auto_pause; /* and no end, when its time is over */
@@ -52,16 +54,21 @@ struct sandbox {
 	uint32_t commands, room; /* those under way, and how many may be */
 	uint64_t started_us;     /* since 1970 */
 	int64_t deadline;        /* as now_ms() */
+	uint32_t postponed;      /* so often, since it could not be paused then */
 	json_t *metadata, *envs;
 };
+
+#define SANDBOX_WHY 160
 
 void sandbox_clear(struct sandbox *copy);
 /* A copy, which sandbox_clear() frees; with an owner, if it is theirs. */
 bool sandbox_find(const char *id, const char *owner, struct sandbox *copy);
 /* All of an owner, the newest first. The caller clears each, and frees the array. */
 struct sandbox *sandboxes_of(const char *owner, size_t *ret_count);
-/* Takes what it points to. */
-void sandbox_add(const struct sandbox *sandbox);
+/* As one that is busy, and takes what it points to. False: `why` says how many there are. */
+bool sandbox_add(struct sandbox *sandbox, const struct settings *limits, char why[SANDBOX_WHY]);
+/* It runs; false: it has been taken out meanwhile. */
+bool sandbox_started(const struct sandbox *sandbox);
 /* Takes it out. */
 bool sandbox_take(const char *id, const char *owner, struct sandbox *ret_sandbox);
 /* It is busy from then on; false: it was not in this state. */
@@ -70,6 +77,9 @@ bool sandbox_claim(const char *id, enum sandbox_state from);
 bool sandbox_settle(const char *id, enum sandbox_state state, const char *snapshot);
 /* So many seconds are left; `longer`: unless there are more. */
 void sandbox_extend(const char *id, uint32_t seconds, bool longer);
+/* Its time is over in so many milliseconds, and in twice as many the next time; false: that has
+ * been so often enough. */
+bool sandbox_postpone(const char *id, uint32_t ms);
 /* A command begins, if it may; and ends. */
 bool sandbox_enter(const char *id);
 void sandbox_leave(const char *id);
@@ -94,14 +104,31 @@ uint32_t e2b_seconds(const struct job *job);
 json_t *sandbox_json(const struct sandbox *sandbox);
 /* The one of the path, if it is whose job this is, to be cleared; false: it has been answered. */
 bool sandbox_of(struct job *job, struct sandbox *copy);
+/* One that is new, with its instance, which it takes. False: there is none, and the job has failed.
+ */
+bool sandbox_begin(struct job *job, struct sandbox *sandbox);
 /* Starts its instance, from its snapshot if it has one. */
 int sandbox_start(struct job *job, struct sandbox *sandbox, uint32_t seconds, nova_error_t **error);
 /* Kills its instance. */
 void sandbox_kill(nova_t *nova, const char *id);
 /* Ends one that was taken out, and clears it. */
 void sandbox_end(struct job *job, struct sandbox *sandbox);
+/* Ends one of which nobody has been told. */
+void sandbox_withdraw(struct job *job, const char *id);
 /* One that is busy. False: it runs on, and the job has failed. */
-bool sandbox_pause(struct job *job, const char *id);
+bool sandbox_pause(struct job *job, const struct sandbox *sandbox);
+
+/* --- keep.c --- */
+
+/* False: it has been answered that the engine here takes no snapshots. */
+bool check_snapshots(struct job *job);
+/* As "NAME:VERSION", what it runs. */
+void sandbox_kept_as(const struct sandbox *sandbox, char name[80]);
+/* Has what it runs stay, so that something can go on from its snapshots. False: it has been
+ * answered why it does not. */
+bool sandbox_keep(struct job *job, const struct sandbox *sandbox);
+/* As job_fail_by(); but to the SDK 409 means that it is paused. */
+void e2b_fail_by(struct job *job, const nova_error_t *error);
 
 /* --- run.c, process.c: commands --- */
 

@@ -6,23 +6,43 @@
 #include "e2b.h"
 
 #define LOOK_MAX 100 /* ended at once */
-#define AGAIN_S  60  /* until one that could not be paused is tried again */
+
+static bool pause_it(struct job *job, const char *id)
+{
+	struct sandbox sandbox;
+	bool done = !sandbox_find(id, NULL, &sandbox) || sandbox_pause(job, &sandbox);
+	sandbox_clear(&sandbox);
+	return done;
+}
+
+static void end_it(struct job *job, const char *id)
+{
+	struct sandbox sandbox;
+	if (sandbox_take(id, NULL, &sandbox))
+		sandbox_end(job, &sandbox);
+}
+
+/* Nothing is to be lost as long as there is hope. */
+static void try_again(struct job *job, const char *id)
+{
+	const struct novad *novad = job_userdata(job);
+	const json_t *error = json_object_get(job_reply(job), "error");
+	bool hope = sandbox_postpone(id, novad->settings.event_retry_ms);
+	log_line(novad->log, hope ? NOVA_LOG_WARN : NOVA_LOG_ERROR,
+		"the time of the sandbox '%s' is over, but it cannot be paused%s: %s", id,
+		hope ? "" : ", again and again, and is killed",
+		json_string_value(json_object_get(error, "message")));
+	if (!hope)
+		end_it(job, id);
+}
 
 static void expire(struct job *job)
 {
-	struct sandbox sandbox;
-	const struct novad *novad = job_userdata(job);
 	const char *id = job_text(job, "sandbox");
-	if (!job_flag(job, "pause")) {
-		if (sandbox_take(id, NULL, &sandbox))
-			sandbox_end(job, &sandbox);
-	} else if (!sandbox_pause(job, id)) { /* nothing is to be lost */
-		const json_t *error = json_object_get(job_reply(job), "error");
-		log_line(novad->log, NOVA_LOG_WARN,
-			"the time of the sandbox '%s' is over, but it cannot be paused: %s", id,
-			json_string_value(json_object_get(error, "message")));
-		sandbox_extend(id, AGAIN_S, false);
-	}
+	if (!job_flag(job, "pause"))
+		end_it(job, id);
+	else if (!pause_it(job, id))
+		try_again(job, id);
 }
 
 static const struct job_verb verb_expire = { .name = "expire", .work = expire };

@@ -42,7 +42,9 @@ static void refuse_state(struct job *job, const char *id, enum sandbox_state sta
 		job_problem(job, 409, "stale", "the sandbox '%s' is paused", id);
 	else
 		job_problem(job, 503, "busy",
-			"the sandbox '%s' is just being paused, resumed or forked: try again", id);
+			"the sandbox '%s' is just being started, paused, resumed or forked: try "
+			"again",
+			id);
 }
 
 /* Claims it, if nothing is under way in it: a snapshot would wait for that. */
@@ -69,12 +71,15 @@ static bool claim(struct job *job, const char *id)
 }
 
 /* Of one that is claimed. */
-static bool freeze(struct job *job, const char *id, char name[65])
+static bool freeze(struct job *job, const struct sandbox *sandbox, char name[65])
 {
 	char number[9];
+	const char *id = sandbox->id;
 	nova_error_t *error = NULL;
 	nova_instance_t *instance = NULL;
 	nova_snapshot_opts opts = NOVA_SNAPSHOT_OPTS_INIT;
+	if (!check_snapshots(job) || !sandbox_keep(job, sandbox))
+		return false;
 	random_hex(number, 4);
 	snprintf(name, 65, "e2b-%s-%s", id, number);
 	opts.name = name;
@@ -83,7 +88,7 @@ static bool freeze(struct job *job, const char *id, char name[65])
 	if (code == 0)
 		code = nova_vm_snapshot(nova_instance_vm(instance), &opts, NULL, &error);
 	if (code != 0)
-		job_fail_by(job, error);
+		e2b_fail_by(job, error);
 	nova_instance_free(instance);
 	nova_error_free(error);
 	return code == 0;
@@ -95,10 +100,11 @@ static void drop(struct job *job, const char *snapshot)
 	sandboxes_sweep(nova_host_get(job_nova(job)));
 }
 
-bool sandbox_pause(struct job *job, const char *id)
+bool sandbox_pause(struct job *job, const struct sandbox *sandbox)
 {
 	char snapshot[65];
-	if (!freeze(job, id, snapshot)) {
+	const char *id = sandbox->id;
+	if (!freeze(job, sandbox, snapshot)) {
 		sandbox_settle(id, SANDBOX_RUNNING, "");
 		return false;
 	}
@@ -113,7 +119,7 @@ static void pause_it(struct job *job)
 {
 	struct sandbox sandbox;
 	if (sandbox_of(job, &sandbox) && check_memory(job) && claim(job, sandbox.id))
-		sandbox_pause(job, sandbox.id);
+		sandbox_pause(job, &sandbox);
 	sandbox_clear(&sandbox);
 }
 
@@ -162,8 +168,7 @@ static void name_fork(struct sandbox *fork, const struct sandbox *parent, const 
 	*fork = *parent;
 	fork->metadata = need(json_deep_copy(parent->metadata));
 	fork->envs = need(json_deep_copy(parent->envs));
-	fork->state = SANDBOX_RUNNING;
-	fork->commands = 0;
+	fork->commands = fork->postponed = 0;
 	random_hex(fork->id, 10);
 	random_hex(fork->token, 32);
 	snprintf(fork->snapshot, sizeof(fork->snapshot), "%s", snapshot);
@@ -172,20 +177,34 @@ static void name_fork(struct sandbox *fork, const struct sandbox *parent, const 
 static json_t *fork_once(struct job *job, const struct sandbox *parent, const char *snapshot)
 {
 	struct sandbox fork;
-	nova_error_t *error = NULL;
 	name_fork(&fork, parent, snapshot);
-	if (sandbox_start(job, &fork, e2b_seconds(job), &error) == 0) {
-		*fork.snapshot = 0;
-		json_t *json = json_pack("{s:o}", "sandbox", sandbox_json(&fork));
-		sandbox_add(&fork);
-		return need(json);
-	}
-	const char *why = nova_error_message(error);
-	json_t *json = json_pack(
-		"{s:{s:i,s:o}}", "error", "code", 500, "message", text_json(why, strlen(why)));
-	nova_error_free(error);
-	sandbox_clear(&fork);
+	if (sandbox_begin(job, &fork))
+		return need(json_pack("{s:o}", "sandbox", sandbox_json(&fork)));
+	json_t *problem = exchange_problem_of(job_reply(job));
+	json_t *json = json_pack("{s:{s:O,s:O}}", "error", "code",
+		json_object_get(problem, "status"), "message", json_object_get(problem, "detail"));
+	json_decref(problem);
+	json_object_clear(job_reply(job));
 	return need(json);
+}
+
+/* Until all are there, or nobody waits for them. */
+static json_t *fork_all(
+	struct job *job, const struct sandbox *parent, const char *snapshot, uint32_t count)
+{
+	size_t i;
+	json_t *forks = need(json_array()), *one;
+	while (json_array_size(forks) < count && !job_is_canceled(job))
+		json_array_append_new(forks, fork_once(job, parent, snapshot));
+	if (!job_is_canceled(job))
+		return forks;
+	json_array_foreach(forks, i, one)
+	{
+		const json_t *id = json_object_get(json_object_get(one, "sandbox"), "sandboxID");
+		if (id) /* nobody would know it */
+			sandbox_withdraw(job, json_string_value(id));
+	}
+	return forks;
 }
 
 static void fork_it(struct job *job)
@@ -194,15 +213,14 @@ static void fork_it(struct job *job)
 	struct sandbox sandbox;
 	uint32_t count = job_field_number(job, "count");
 	if (sandbox_of(job, &sandbox) && claim(job, sandbox.id)) {
-		bool frozen = freeze(job, sandbox.id, snapshot);
+		bool frozen = freeze(job, &sandbox, snapshot);
 		sandbox_settle(sandbox.id, SANDBOX_RUNNING, "");
-		json_t *forks = need(json_array());
-		for (uint32_t i = 0; frozen && i < (count ? count : 1); i++)
-			json_array_append_new(forks, fork_once(job, &sandbox, snapshot));
-		if (frozen)
+		if (frozen) {
+			json_t *forks = fork_all(job, &sandbox, snapshot, count ? count : 1);
 			drop(job, snapshot);
-		job_status(job, frozen ? 201 : 0);
-		job_answer(job, forks);
+			job_status(job, 201);
+			job_answer(job, forks);
+		}
 	}
 	sandbox_clear(&sandbox);
 }

@@ -8,6 +8,8 @@
 
 #include "e2b.h"
 
+#define POSTPONED_MAX 4
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(, sandbox) sandboxes; /* the newest first */
 static size_t count;
@@ -64,15 +66,57 @@ struct sandbox *sandboxes_of(const char *owner, size_t *ret_count)
 	return copies;
 }
 
-void sandbox_add(const struct sandbox *sandbox)
+/* Whether there may be one more; else `why` not. */
+static bool at_room(const char *owner, const struct settings *limits, char why[SANDBOX_WHY])
 {
-	struct sandbox *own = need(malloc(sizeof(*own)));
-	*own = *sandbox;
+	uint32_t own = 0;
+	const struct sandbox *sandbox;
+	LIST_FOREACH(sandbox, &sandboxes, all)
+	own += *owner && !strcmp(sandbox->owner, owner);
+	if (count >= limits->sandboxes)
+		snprintf(why, SANDBOX_WHY,
+			"there are %zu sandboxes, with those that are paused, and may not be more",
+			count);
+	else if (own >= limits->key_sandboxes)
+		snprintf(why, SANDBOX_WHY,
+			"this key has %u sandboxes, with those that are paused, and may not have "
+			"more: kill some of them",
+			own);
+	else
+		return true;
+	return false;
+}
+
+bool sandbox_add(struct sandbox *sandbox, const struct settings *limits, char why[SANDBOX_WHY])
+{
 	pthread_mutex_lock(&lock);
-	LIST_INSERT_HEAD(&sandboxes, own, all);
-	own->number = ++last_number;
-	count++;
+	bool fits = at_room(sandbox->owner, limits, why);
+	if (fits) {
+		struct sandbox *own = need(malloc(sizeof(*own)));
+		*own = *sandbox;
+		own->state = SANDBOX_BUSY;
+		*own->snapshot = 0; /* that with which it begins is not its own */
+		own->number = ++last_number;
+		LIST_INSERT_HEAD(&sandboxes, own, all);
+		count++;
+		sandbox->metadata = sandbox->envs = NULL;
+	}
 	pthread_mutex_unlock(&lock);
+	return fits;
+}
+
+bool sandbox_started(const struct sandbox *sandbox)
+{
+	pthread_mutex_lock(&lock);
+	struct sandbox *own = at_id(sandbox->id, NULL);
+	if (own) {
+		own->state = SANDBOX_RUNNING;
+		own->version = sandbox->version;
+		own->started_us = sandbox->started_us;
+		own->deadline = sandbox->deadline;
+	}
+	pthread_mutex_unlock(&lock);
+	return own != NULL;
 }
 
 bool sandbox_take(const char *id, const char *owner, struct sandbox *ret_sandbox)
@@ -117,9 +161,22 @@ void sandbox_extend(const char *id, uint32_t seconds, bool longer)
 	int64_t deadline = now_ms() + (int64_t)seconds * 1000;
 	pthread_mutex_lock(&lock);
 	struct sandbox *sandbox = at_id(id, NULL);
-	if (sandbox && (!longer || deadline > sandbox->deadline))
+	if (sandbox && (!longer || deadline > sandbox->deadline)) {
 		sandbox->deadline = deadline;
+		sandbox->postponed = 0;
+	}
 	pthread_mutex_unlock(&lock);
+}
+
+bool sandbox_postpone(const char *id, uint32_t ms)
+{
+	pthread_mutex_lock(&lock);
+	struct sandbox *sandbox = at_id(id, NULL);
+	bool may = !sandbox || sandbox->postponed < POSTPONED_MAX;
+	if (sandbox && may)
+		sandbox->deadline = now_ms() + ((int64_t)ms << sandbox->postponed++);
+	pthread_mutex_unlock(&lock);
+	return may;
 }
 
 bool sandbox_enter(const char *id)
