@@ -66,6 +66,17 @@ class Life(E2bCase):
         self.assertEqual(list_them(query=query(state=[states.PAUSED])).next_items(), [])
         self.assertEqual(list_them(query=query(template="other")).next_items(), [])
 
+    def test_a_page_has_many_and_none_twice(self):
+        self.sandboxes()
+        ids = [self.create(metadata={"n": str(n % 2)}).sandbox_id for n in range(23)]
+        pages = self.e2b.Sandbox.list(limit=21, order="asc")
+        self.assertEqual([s.sandbox_id for s in pages.next_items()], ids[:21])
+        self.assertEqual([s.sandbox_id for s in pages.next_items()], ids[21:])
+        self.assertFalse(pages.has_next)
+        even = self.e2b.Sandbox.list(query=self.e2b.SandboxQuery(metadata={"n": "0"}))
+        self.assertEqual([s.sandbox_id for s in even.next_items()], ids[::-2])
+        self.assertEqual(self.gets(200, "GET", "/v2/sandboxes?metadata=n"), [])
+
     def test_its_time_ends_it(self):
         self.sandboxes()
         sandbox = self.create(timeout=1)

@@ -11,6 +11,7 @@
 #define SECONDS   300 /* of one that does not say */
 #define PAIRS_MAX 65536
 #define PAGE      100
+#define AT_ONCE   10 /* of a page */
 
 const struct field e2b_create_fields[] = {
 	{ "templateID", KIND_TEXT, "a function", true, .max = 64 },
@@ -310,75 +311,106 @@ static void create(struct job *job)
 static void get(struct job *job)
 {
 	struct sandbox sandbox;
-	if (sandbox_of(job, &sandbox))
+	if (sandbox_of(job, &sandbox)) {
+		sandbox_add_pairs(&sandbox);
 		job_answer(job, detail_json(&sandbox, true));
+	}
 	sandbox_clear(&sandbox);
 }
 
-/* Whether it has all that is asked for, as "NAME=VALUE&…"; what stands between is encoded once
- * more. */
-static bool has_metadata(const struct sandbox *sandbox, const char *wanted)
+/* What is asked for as "NAME=VALUE&…"; what stands between is encoded once more. NULL: nothing can
+ * have that. */
+static json_t *read_metadata(const char *text)
 {
-	bool has = true;
-	char *copy = need(strdup(wanted ? wanted : "")), *rest = copy, *pair;
-	while (has && (pair = strsep(&rest, "&")) != NULL) {
+	bool fits = true;
+	json_t *wanted = need(json_object());
+	char *copy = need(strdup(text ? text : "")), *rest = copy, *pair;
+	while (fits && (pair = strsep(&rest, "&")) != NULL) {
 		char *value = strchr(pair, '=');
 		if (!*pair)
 			continue;
 		if (value)
 			*value++ = 0;
-		has = value && percent_read(pair) && percent_read(pair) && percent_read(value) &&
-		      percent_read(value);
-		const char *own =
-			has ? json_string_value(json_object_get(sandbox->metadata, pair)) : NULL;
-		has = own && !strcmp(own, value);
+		fits = value && percent_read(pair) && percent_read(pair) && percent_read(value) &&
+		       percent_read(value) && !json_object_get(wanted, pair) &&
+		       json_object_set_new(wanted, pair, json_string(value)) == 0;
 	}
 	free(copy);
-	return has;
+	if (fits)
+		return wanted;
+	json_decref(wanted);
+	return NULL;
 }
 
-static bool is_wanted(const struct job *job, const struct sandbox *sandbox)
+struct page {
+	const char *state, *template;
+	json_t *metadata; /* wanted */
+	bool ascends;
+	uint64_t after; /* the number of the last one; 0: none */
+	size_t most, left;
+	bool more; /* there is another page */
+	json_t *shown;
+};
+
+static bool is_wanted(const struct page *page, const struct sandbox *sandbox)
 {
-	const char *state = job_query(job, "state"), *template = job_query(job, "template");
+	const char *name;
+	json_t *value;
 	const char *own = sandbox->state == SANDBOX_PAUSED ? "paused" : "running";
-	return (!state || strstr(state, own)) &&
-	       (!template || !strcmp(template, sandbox->function)) &&
-	       has_metadata(sandbox, job_query(job, "metadata"));
+	if ((page->state && !strstr(page->state, own)) ||
+		(page->template && strcmp(page->template, sandbox->function) != 0))
+		return false;
+	json_object_foreach(page->metadata, name,
+		value) if (!json_equal(json_object_get(sandbox->metadata, name),
+				   value)) return false;
+	return true;
 }
 
-/* Whether it stands behind the one that ended the page before, which may be gone by now. */
-static bool is_behind(const struct sandbox *sandbox, const char *after, bool ascends)
+/* The one that ended the page before may be gone by now. */
+static bool is_behind(const struct page *page, const struct sandbox *sandbox)
 {
-	uint64_t number = after ? strtoull(after, NULL, 10) : 0;
-	return !after || (ascends ? sandbox->number > number : sandbox->number < number);
+	return !page->after ||
+	       (page->ascends ? sandbox->number > page->after : sandbox->number < page->after);
 }
 
+static bool show(void *userdata, const struct sandbox *sandbox)
+{
+	struct page *page = userdata;
+	if (!is_behind(page, sandbox) || !is_wanted(page, sandbox))
+		return true;
+	page->more = json_array_size(page->shown) == page->most;
+	if (page->more || !page->left)
+		return false;
+	json_array_append_new(page->shown, detail_json(sandbox, false));
+	page->after = sandbox->number;
+	page->left--;
+	return true;
+}
+
+/* Some at a time, as the others wait for each. */
 static void list(struct job *job)
 {
-	char token[24] = "";
-	size_t count, shown = 0;
-	struct sandbox *all = sandboxes_of(e2b_owner(job), &count);
+	char token[24];
 	const char *after = job_query(job, "nextToken"), *limit = job_query(job, "limit");
 	const char *order = job_query(job, "order");
-	bool ascends = order && !strcmp(order, "asc"), more = false;
-	size_t most = limit ? strtoul(limit, NULL, 10) : PAGE;
-	json_t *page = need(json_array());
-	for (size_t i = 0; i < count && !more; i++) {
-		const struct sandbox *one = &all[ascends ? count - 1 - i : i];
-		if (!is_behind(one, after, ascends) || !is_wanted(job, one))
-			continue;
-		more = shown++ == most;
-		if (more)
-			break; /* it begins the next page */
-		json_array_append_new(page, detail_json(one, false));
-		snprintf(token, sizeof(token), "%llu", (unsigned long long)one->number);
+	struct page page = {
+		.state = job_query(job, "state"),
+		.template = job_query(job, "template"),
+		.metadata = read_metadata(job_query(job, "metadata")),
+		.ascends = order && !strcmp(order, "asc"),
+		.after = after ? strtoull(after, NULL, 10) : 0,
+		.most = limit ? strtoul(limit, NULL, 10) : PAGE,
+		.shown = need(json_array()),
+	};
+	while (page.metadata && !page.left && !page.more) {
+		page.left = AT_ONCE;
+		sandboxes_each(e2b_owner(job), page.ascends, show, &page);
 	}
-	if (more)
+	snprintf(token, sizeof(token), "%llu", (unsigned long long)page.after);
+	if (page.more)
 		job_header(job, "X-Next-Token", token);
-	job_answer(job, page);
-	for (size_t i = 0; i < count; i++)
-		sandbox_clear(&all[i]);
-	free(all);
+	job_answer(job, page.shown);
+	json_decref(page.metadata);
 }
 
 /* --- changing --- */
@@ -424,7 +456,7 @@ static void kill_it(struct job *job)
 }
 
 const struct job_verb verb_e2b_create = { .name = "create", .work = create };
-const struct job_verb verb_e2b_list = { .name = "list", .answer = list };
+const struct job_verb verb_e2b_list = { .name = "list", .work = list };
 const struct job_verb verb_e2b_get = { .name = "get", .answer = get };
 const struct job_verb verb_e2b_kill = { .name = "kill", .work = kill_it };
 const struct job_verb verb_e2b_timeout = { .name = "timeout", .answer = set_timeout };

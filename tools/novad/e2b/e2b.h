@@ -38,7 +38,7 @@ enum sandbox_state {
 };
 
 struct sandbox {
-	LIST_ENTRY(sandbox) all;
+	TAILQ_ENTRY(sandbox) all;
 	uint64_t number;   /* later ones have greater ones */
 	char id[21];       /* and the name of its instance */
 	char owner[65];    /* the hash of the key that made it; "" where none is needed */
@@ -61,10 +61,14 @@ struct sandbox {
 #define SANDBOX_WHY 160
 
 void sandbox_clear(struct sandbox *copy);
-/* A copy, which sandbox_clear() frees; with an owner, if it is theirs. */
+/* A copy without metadata and variables; with an owner, if it is theirs. */
 bool sandbox_find(const char *id, const char *owner, struct sandbox *copy);
-/* All of an owner, the newest first. The caller clears each, and frees the array. */
-struct sandbox *sandboxes_of(const char *owner, size_t *ret_count);
+/* Adds them to a copy, which sandbox_clear() frees then. */
+void sandbox_add_pairs(struct sandbox *copy);
+/* Shows those of an owner, the newest or the oldest first, until `each` says no. All others wait
+ * for that meanwhile. */
+void sandboxes_each(const char *owner, bool ascends,
+	bool (*each)(void *userdata, const struct sandbox *sandbox), void *userdata);
 /* As one that is busy, and takes what it points to. False: `why` says how many there are. */
 bool sandbox_add(struct sandbox *sandbox, const struct settings *limits, char why[SANDBOX_WHY]);
 /* It runs; false: it has been taken out meanwhile. */

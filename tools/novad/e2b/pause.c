@@ -216,6 +216,7 @@ static void fork_it(struct job *job)
 		bool frozen = freeze(job, &sandbox, snapshot);
 		sandbox_settle(sandbox.id, SANDBOX_RUNNING, "");
 		if (frozen) {
+			sandbox_add_pairs(&sandbox);
 			json_t *forks = fork_all(job, &sandbox, snapshot, count ? count : 1);
 			drop(job, snapshot);
 			job_status(job, 201);

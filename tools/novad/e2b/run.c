@@ -62,10 +62,9 @@ static char **environment(const struct job *job, const json_t *config, size_t *r
 {
 	struct sandbox sandbox;
 	sandbox_find(job_text(job, "sandbox"), NULL, &sandbox);
-	json_t *all = need(sandbox.envs ? json_deep_copy(sandbox.envs) : json_object());
-	json_object_update(all, json_object_get(config, "envs"));
-	char **env = pairs_of(all, ret_count);
-	json_decref(all);
+	sandbox_add_pairs(&sandbox);
+	json_object_update(sandbox.envs, json_object_get(config, "envs"));
+	char **env = pairs_of(sandbox.envs, ret_count);
 	sandbox_clear(&sandbox);
 	return env;
 }

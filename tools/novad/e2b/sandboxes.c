@@ -11,7 +11,8 @@
 #define POSTPONED_MAX 4
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static LIST_HEAD(, sandbox) sandboxes; /* the newest first */
+/* The newest first. */
+static TAILQ_HEAD(list, sandbox) sandboxes = TAILQ_HEAD_INITIALIZER(sandboxes);
 static size_t count;
 static uint64_t last_number;
 static json_t *dropped; /* names of snapshots, the oldest first */
@@ -20,18 +21,10 @@ static json_t *dropped; /* names of snapshots, the oldest first */
 static struct sandbox *at_id(const char *id, const char *owner)
 {
 	struct sandbox *sandbox;
-	LIST_FOREACH(sandbox, &sandboxes, all)
+	TAILQ_FOREACH(sandbox, &sandboxes, all)
 	if (!strcmp(sandbox->id, id) && (!owner || !strcmp(sandbox->owner, owner)))
 		return sandbox;
 	return NULL;
-}
-
-/* Counts of references are not for several threads. */
-static void at_copy(struct sandbox *copy, const struct sandbox *sandbox)
-{
-	*copy = *sandbox;
-	copy->metadata = need(json_deep_copy(sandbox->metadata));
-	copy->envs = need(json_deep_copy(sandbox->envs));
 }
 
 void sandbox_clear(struct sandbox *copy)
@@ -47,23 +40,34 @@ bool sandbox_find(const char *id, const char *owner, struct sandbox *copy)
 	pthread_mutex_lock(&lock);
 	const struct sandbox *sandbox = at_id(id, owner);
 	if (sandbox)
-		at_copy(copy, sandbox);
+		*copy = *sandbox;
 	pthread_mutex_unlock(&lock);
+	copy->metadata = copy->envs = NULL;
 	return sandbox != NULL;
 }
 
-struct sandbox *sandboxes_of(const char *owner, size_t *ret_count)
+/* Counts of references are not for several threads. */
+void sandbox_add_pairs(struct sandbox *copy)
 {
-	size_t found = 0;
-	const struct sandbox *sandbox;
 	pthread_mutex_lock(&lock);
-	struct sandbox *copies = need(calloc(count + 1, sizeof(*copies)));
-	LIST_FOREACH(sandbox, &sandboxes, all)
-	if (!strcmp(sandbox->owner, owner))
-		at_copy(&copies[found++], sandbox);
+	const struct sandbox *sandbox = at_id(copy->id, NULL);
+	copy->metadata = need(sandbox ? json_deep_copy(sandbox->metadata) : json_object());
+	copy->envs = need(sandbox ? json_deep_copy(sandbox->envs) : json_object());
 	pthread_mutex_unlock(&lock);
-	*ret_count = found;
-	return copies;
+}
+
+void sandboxes_each(const char *owner, bool ascends,
+	bool (*each)(void *userdata, const struct sandbox *sandbox), void *userdata)
+{
+	const struct sandbox *sandbox;
+	bool more = true;
+	pthread_mutex_lock(&lock);
+	for (sandbox = ascends ? TAILQ_LAST(&sandboxes, list) : TAILQ_FIRST(&sandboxes);
+		sandbox && more;
+		sandbox = ascends ? TAILQ_PREV(sandbox, list, all) : TAILQ_NEXT(sandbox, all))
+		if (!strcmp(sandbox->owner, owner))
+			more = each(userdata, sandbox);
+	pthread_mutex_unlock(&lock);
 }
 
 /* Whether there may be one more; else `why` not. */
@@ -71,7 +75,7 @@ static bool at_room(const char *owner, const struct settings *limits, char why[S
 {
 	uint32_t own = 0;
 	const struct sandbox *sandbox;
-	LIST_FOREACH(sandbox, &sandboxes, all)
+	TAILQ_FOREACH(sandbox, &sandboxes, all)
 	own += *owner && !strcmp(sandbox->owner, owner);
 	if (count >= limits->sandboxes)
 		snprintf(why, SANDBOX_WHY,
@@ -97,7 +101,7 @@ bool sandbox_add(struct sandbox *sandbox, const struct settings *limits, char wh
 		own->state = SANDBOX_BUSY;
 		*own->snapshot = 0; /* that with which it begins is not its own */
 		own->number = ++last_number;
-		LIST_INSERT_HEAD(&sandboxes, own, all);
+		TAILQ_INSERT_HEAD(&sandboxes, own, all);
 		count++;
 		sandbox->metadata = sandbox->envs = NULL;
 	}
@@ -124,7 +128,7 @@ bool sandbox_take(const char *id, const char *owner, struct sandbox *ret_sandbox
 	pthread_mutex_lock(&lock);
 	struct sandbox *sandbox = at_id(id, owner);
 	if (sandbox) {
-		LIST_REMOVE(sandbox, all);
+		TAILQ_REMOVE(&sandboxes, sandbox, all);
 		count--;
 		*ret_sandbox = *sandbox;
 	}
@@ -206,11 +210,12 @@ bool sandbox_expired(struct sandbox *copy)
 	int64_t now = now_ms();
 	struct sandbox *sandbox;
 	pthread_mutex_lock(&lock);
-	LIST_FOREACH(sandbox, &sandboxes, all)
+	TAILQ_FOREACH(sandbox, &sandboxes, all)
 	if (!found && sandbox->state == SANDBOX_RUNNING && now >= sandbox->deadline) {
 		found = true;
 		sandbox->state = SANDBOX_BUSY;
-		at_copy(copy, sandbox);
+		*copy = *sandbox;
+		copy->metadata = copy->envs = NULL;
 	}
 	pthread_mutex_unlock(&lock);
 	return found;
@@ -259,8 +264,8 @@ void sandboxes_sweep(nova_host_t *host)
 void sandboxes_free(void)
 {
 	struct sandbox *sandbox;
-	while ((sandbox = LIST_FIRST(&sandboxes)) != NULL) {
-		LIST_REMOVE(sandbox, all);
+	while ((sandbox = TAILQ_FIRST(&sandboxes)) != NULL) {
+		TAILQ_REMOVE(&sandboxes, sandbox, all);
 		sandbox_clear(sandbox);
 		free(sandbox);
 	}
