@@ -14,7 +14,7 @@
 
 struct detached {
 	LIST_ENTRY(detached) all;
-	struct exchange *exchange; /* who has asked; NULL: it has been answered */
+	struct exchange *exchange; /* who has asked; NULL: it has been answered, or has gone */
 	struct novad *novad;
 	struct key *key;
 	struct jobs *jobs;
@@ -149,12 +149,52 @@ static void drop(struct detached *call)
 	forget(call);
 }
 
+static void refuse(struct detached *call, const json_t *reply)
+{
+	struct exchange *x = call->exchange;
+	x->event = NULL;
+	exchange_answer_job(x, reply);
+	exchange_resume(x);
+	call_free(call);
+}
+
+/* What the exchange has counted is the call's own from now on. */
+static void take_over(struct detached *call)
+{
+	struct exchange *x = call->exchange;
+	x->event = NULL;
+	call->exchange = NULL;
+	call->key = key_hold(x->key);
+	call->held = x->held;
+	x->held = 0;
+	x->admitted = false;
+	running++;
+	LIST_INSERT_HEAD(&calls, call, all);
+}
+
+static void on_begun(void *userdata)
+{
+	struct bytes none = { 0 };
+	struct detached *call = userdata;
+	struct exchange *x = call->exchange;
+	if (!x)
+		return;
+	take_over(call);
+	exchange_answer(x, 202, "application/json", &none);
+	exchange_resume(x);
+}
+
+void detached_leave(struct exchange *x)
+{
+	if (x->event)
+		take_over(x->event);
+}
+
 static void on_end(void *userdata, const json_t *reply)
 {
 	struct detached *call = userdata;
 	if (call->exchange) {
-		exchange_answer_job(call->exchange, reply);
-		call_free(call);
+		refuse(call, reply);
 		return;
 	}
 	stop_counting(call);
@@ -167,17 +207,16 @@ static void on_end(void *userdata, const json_t *reply)
 		forget(call);
 }
 
-/* False: it has ended at once, and on_end() has seen to it. */
-static bool try(struct detached *call)
+/* If it ends at once, on_end() sees to it. */
+static void try(struct detached *call)
 {
-	static const struct job_asker asker = { on_woken, on_text, on_end };
+	static const struct job_asker asker = { on_woken, on_text, on_end, on_begun };
 	struct job_request request = { .verb = call->verb, .options = call->options };
 	bytes_add(&request.body, call->body.data, call->body.len);
 	call->tries++;
 	struct job *job = job_begin(call->jobs, &request, &asker, call);
 	if (job)
 		call->job = job;
-	return job;
 }
 
 static void try_again(struct detached *call)
@@ -200,18 +239,6 @@ static bool has_room(const struct detached *call)
 
 /* --- its life --- */
 
-/* What the exchange has counted is the call's own from now on. */
-static void take_over(struct detached *call, struct exchange *x)
-{
-	call->exchange = NULL;
-	call->key = key_hold(x->key);
-	call->held = x->held;
-	x->held = 0;
-	x->admitted = false;
-	running++;
-	LIST_INSERT_HEAD(&calls, call, all);
-}
-
 void detached_begin(struct exchange *x, struct jobs *jobs, struct job_request *request)
 {
 	struct detached *call = need(calloc(1, sizeof(*call)));
@@ -225,10 +252,8 @@ void detached_begin(struct exchange *x, struct jobs *jobs, struct job_request *r
 		.body = request->body,
 	};
 	request->body = none;
-	if (!try(call))
-		return;
-	take_over(call, x);
-	exchange_answer(x, 202, "application/json", &none);
+	x->event = call;
+	try(call);
 }
 
 void detached_look(int64_t now)

@@ -123,7 +123,7 @@ static enum MHD_Result begin_job(struct exchange *x)
 	x->options = NULL;
 	if (x->answered)
 		return send_answer(x);
-	if (x->job && exchange_suspend(x))
+	if ((x->job || x->event) && exchange_suspend(x))
 		return MHD_YES;
 	return MHD_NO;
 }
@@ -242,6 +242,7 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 		return;
 	if (x->job)
 		job_abandon(x->job);
+	detached_leave(x);
 	if (x->socket)
 		websocket_end(x->socket);
 	if (x->listener)

@@ -47,6 +47,7 @@ struct exchange {
 	struct key *signer;                       /* whose it says to be */
 	const struct job_verb *verb;              /* NULL: that of the route */
 	bool detached;                            /* it is answered when its job has begun */
+	struct detached *event;                   /* that has not begun yet */
 	json_t *options;                          /* of its job */
 	bool admitted;                            /* counted among the calls */
 	bool unverified; /* counted among those whose signature waits for the body */
@@ -170,9 +171,11 @@ void sandboxes_free(void);
 
 /* --- detached.c: jobs that go on without who has asked for them --- */
 
-/* It is answered: that it has begun, or what it came to if it has ended at once. It counts as a
- * call of the exchange's key while it runs. */
+/* It is answered: that it has begun, or why it has not. It counts as a call of the exchange's key
+ * while it runs. */
 void detached_begin(struct exchange *exchange, struct jobs *jobs, struct job_request *request);
+/* Who asked has gone before that. */
+void detached_leave(struct exchange *exchange);
 /* Begins again what has failed, when its time has come. */
 void detached_look(int64_t now);
 /* Nothing is begun again any more. */

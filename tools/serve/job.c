@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Jobs. A call is a job of the library's queue; what the library cannot queue has a thread of its
- * own here. Both print from threads: what they print waits, up to a bound, until the loop passes
- * it on.
+ * Jobs. A call is a job of the library's queue, and a thread here hands it in; what the library
+ * cannot queue is done by such a thread. Both print from threads: what they print waits, up to a
+ * bound, until the loop passes it on.
  *
  * `lock` guards what the threads of jobs and the loop share: the list of those that have something
  * for the loop, and of each job what is printed, `canceled` and `done`. All else of a job is the
- * loop's or, while it works, its thread's.
+ * loop's or, until it is done, its thread's.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -29,8 +29,11 @@ struct job {
 	pid_t pid;
 	json_t *options, *reply;
 	struct bytes body;
-	nova_call_t *call; /* of submit */
-	pthread_t thread;  /* of work */
+	struct task task; /* of work, and of submit */
+	bool accepted;    /* its call, by the queue */
+	nova_call_t *call;
+	bool begun;            /* the loop knows that it was accepted */
+	nova_call_t *finished; /* before that */
 	nova_interrupt_t *interrupt;
 	void *held; /* by the verb */
 	void (*release)(void *held);
@@ -42,7 +45,8 @@ struct job {
 
 	/* guarded by the lock */
 	TAILQ_ENTRY(job) woken;
-	bool is_woken, canceled, done;
+	bool is_woken, canceled;
+	bool done;            /* its thread has nothing more to do with it */
 	struct bytes printed; /* records of a struct piece and its bytes */
 	uint64_t dropped;
 	pthread_cond_t room; /* to print */
@@ -57,6 +61,7 @@ struct jobs {
 	struct loop *loop;
 	nova_t *nova;
 	nova_queue_t *queue;
+	struct threads *threads;
 	void *userdata;
 	int event; /* eventfd: jobs were woken */
 	struct watch *woken_watch, *queue_watch;
@@ -352,40 +357,44 @@ static void job_end(struct job *job)
 	job_free(job);
 }
 
-static void *work(void *userdata)
+static void submit(struct job *job)
+{
+	nova_error_t *error = NULL;
+	int code = job->verb->submit(job, job->jobs->queue, &job->call, &error);
+	bytes_free(&job->body);
+	if (error)
+		job_fail_by(job, error);
+	nova_error_free(error);
+	job->accepted = code == 0;
+}
+
+static void perform(void *userdata)
 {
 	struct job *job = userdata;
-	job->verb->work(job);
-	pthread_mutex_lock(&job->jobs->lock);
+	struct jobs *jobs = job->jobs;
+	if (job->verb->work)
+		job->verb->work(job);
+	else
+		submit(job);
+	pthread_mutex_lock(&jobs->lock);
 	job->done = true;
 	wake(job);
-	pthread_mutex_unlock(&job->jobs->lock);
-	return NULL;
+	pthread_mutex_unlock(&jobs->lock);
 }
 
 /* True: it is under way. */
 static bool job_start(struct job *job)
 {
-	nova_error_t *error = NULL;
 	if (job->verb->answer) {
 		job->verb->answer(job);
 		return false;
 	}
-	if (job->verb->work) {
-		if (pthread_create(&job->thread, NULL, work, job) == 0)
-			return true;
-		job_fail(job, NOVA_EIO, NOVA_OUTCOME_NEVER_RAN,
-			"no other thread can be started: try again later");
-		return false;
-	}
-	int code = job->verb->submit(job, job->jobs->queue, &job->call, &error);
-	bytes_free(&job->body);
-	if (code == 0)
-		job->jobs->submitted++;
-	else if (error)
-		job_fail_by(job, error);
-	nova_error_free(error);
-	return code == 0;
+	job->task = (struct task){ .run = perform, .userdata = job };
+	if (threads_run(job->jobs->threads, &job->task))
+		return true;
+	job_fail(job, NOVA_EIO, NOVA_OUTCOME_NEVER_RAN,
+		"no other thread can be started: try again later");
+	return false;
 }
 
 struct job *job_begin(struct jobs *jobs, struct job_request *request, const struct job_asker *asker,
@@ -427,7 +436,7 @@ static void cancel(struct job *job)
 	pthread_mutex_unlock(&job->jobs->lock);
 	close_input(job); /* who reads there finds its end */
 	nova_interrupt_trigger(job->interrupt);
-	if (job->call)
+	if (job->begun)
 		nova_call_cancel(job->call);
 }
 
@@ -442,18 +451,35 @@ void job_abandon(struct job *job)
 
 static void finish_work(struct job *job)
 {
-	pthread_join(job->thread, NULL);
 	job_pass_on(job);
 	job_end(job);
 }
 
-static void finish_call(nova_call_t *call)
+static void finish_call(struct job *job, nova_call_t *call)
 {
-	struct job *job = nova_call_userdata(call);
 	job_pass_on(job);
 	job->verb->collect(job, call);
 	nova_call_free(call);
 	job_end(job);
+}
+
+/* Its call was accepted, and may be finished already; or there is none. */
+static void begin_call(struct job *job)
+{
+	if (!job->accepted) {
+		job_end(job);
+		return;
+	}
+	job->begun = true;
+	job->jobs->submitted++;
+	if (job->asker_userdata && job->asker->begun)
+		job->asker->begun(job->asker_userdata);
+	if (job->finished)
+		finish_call(job, job->finished);
+	else if (job_is_canceled(job))
+		nova_call_cancel(job->call);
+	else
+		job->asker->woken(job->asker_userdata); /* it may have printed */
 }
 
 /* The next that was woken, or NULL. */
@@ -480,8 +506,10 @@ static void on_woken(void *userdata, uint32_t events)
 	size_t left = jobs->woken_count;
 	pthread_mutex_unlock(&jobs->lock);
 	for (struct job *job; left > 0 && (job = next_woken(jobs, &done)) != NULL; left--)
-		if (done)
+		if (done && job->verb->work)
 			finish_work(job);
+		else if (done && !job->begun)
+			begin_call(job);
 		else if (job->asker_userdata)
 			job->asker->woken(job->asker_userdata);
 }
@@ -491,8 +519,13 @@ static void on_finished(void *userdata, uint32_t events)
 	(void)events;
 	nova_call_t *call;
 	struct jobs *jobs = userdata;
-	while (nova_queue_collect(jobs->queue, 0, NULL, &call, NULL) == 0 && call)
-		finish_call(call);
+	while (nova_queue_collect(jobs->queue, 0, NULL, &call, NULL) == 0 && call) {
+		struct job *job = nova_call_userdata(call);
+		if (job->begun)
+			finish_call(job, call);
+		else
+			job->finished = call; /* whose thread still comes back from handing it in */
+	}
 }
 
 struct jobs *jobs_new(struct loop *loop, nova_t *nova, void *userdata, nova_error_t **error)
@@ -504,6 +537,7 @@ struct jobs *jobs_new(struct loop *loop, nova_t *nova, void *userdata, nova_erro
 		return NULL;
 	struct jobs *jobs = need(calloc(1, sizeof(*jobs)));
 	*jobs = (struct jobs){ .loop = loop, .nova = nova, .queue = queue, .userdata = userdata };
+	jobs->threads = threads_new();
 	pthread_mutex_init(&jobs->lock, NULL);
 	TAILQ_INIT(&jobs->woken);
 	/* So early in a process nothing but memory can be missing. */
@@ -544,10 +578,10 @@ void jobs_free(struct jobs *jobs)
 	jobs_cancel(jobs, NULL);
 	watch_end(jobs->woken_watch);
 	watch_end(jobs->queue_watch);
+	threads_free(jobs->threads);
 	nova_queue_free(jobs->queue);
 	for (struct job *job; (job = LIST_FIRST(&jobs->all)) != NULL;) {
-		if (job->verb->work)
-			pthread_join(job->thread, NULL);
+		nova_call_free(job->finished);
 		job_free(job);
 	}
 	close(jobs->event);

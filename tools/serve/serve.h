@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include <jansson.h>
@@ -105,6 +106,22 @@ void watch_end(struct watch *watch);
 /* Waits until something is ready, or now_ms() is `deadline` (-1: never), and calls for it. */
 void loop_step(struct loop *loop, int64_t deadline);
 
+/* --- threads for what may wait --- */
+
+struct task {
+	TAILQ_ENTRY(task) place;
+	void (*run)(void *userdata);
+	void *userdata;
+};
+
+struct threads;
+struct threads *threads_new(void);
+/* Runs it in a thread of its own, beside all others; it is lent until it runs. False: no other
+ * thread can be started. Like threads_free(), in one thread alone. */
+bool threads_run(struct threads *threads, struct task *task);
+/* Waits for all. */
+void threads_free(struct threads *threads);
+
 /* --- jobs: what was asked for, until it is answered ---
  *
  * A job belongs to the loop, and so do all calls here which do not say otherwise. What it prints
@@ -125,8 +142,8 @@ struct job_verb {
 	void (*answer)(struct job *job);
 	/* in a thread of its own, where it may wait */
 	void (*work)(struct job *job);
-	/* in a thread of the library's queue: hands in a call whose userdata is the job. 0, or a
-	 * code with its error, or after job_fail() */
+	/* likewise, as what a call needs may have to be asked for: hands in a call, whose userdata
+	 * is the job, for the library's queue. 0, or a code with its error, or after job_fail() */
 	int (*submit)(
 		struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error);
 	/* of submit: makes texts and the reply of the call, which is finished; in the loop. Also if
@@ -135,13 +152,16 @@ struct job_verb {
 	const void *context; /* the verb's own */
 };
 
-/* Who asks. All are called in the loop. */
+/* Who asks. All are called in the loop, and only when job_begin() has returned, but for `end` of
+ * what ends at once. */
 struct job_asker {
 	/* It has printed, or takes more input: job_pass_on(), job_is_full(). */
 	void (*woken)(void *asker);
 	void (*text)(void *asker, const char *part, const void *data, size_t len);
 	/* The last: the job is gone. */
 	void (*end)(void *asker, const json_t *reply);
+	/* The queue has taken the call of a job that submits one; may be NULL. */
+	void (*begun)(void *asker);
 };
 
 struct job_request {

@@ -2,6 +2,7 @@
 """The store goes away while calls are under way, and comes back."""
 import http.client
 import signal
+import subprocess
 import threading
 import unittest
 
@@ -32,6 +33,35 @@ class Store(NovadCase):
             problem = answer.json() if answer.status >= 400 else {"code": "", "outcome": ""}
             if "code" not in problem or "outcome" not in problem or answer.status in (401, 403):
                 self.strange.append(answer)
+
+    def test_who_waits_for_the_store_holds_up_nobody_else(self):
+        self.register("echo", "cat \"$1\"", "shell")
+        process = self.novad()
+        answers = []
+        asker = threading.Thread(target=lambda: answers.append(self.ask(
+            "POST", "/functions/echo/invoke", b"1").body))
+        with self.locked("functions") as lock:
+            asker.start()
+            await_that(lambda: self.server.psql(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted") != "0", "it is looked up")
+            for path in ("/healthz", f"{API}/usage"):
+                self.assertEqual(self.ask("GET", path).status, 200)
+            self.assertEqual(answers, [])
+            lock.communicate("ROLLBACK;\n", timeout=60)
+        asker.join()
+        self.assertEqual(answers, [b"1"])
+        self.stops(process)
+
+    def locked(self, table):
+        """A session in which nobody else can read the table until it ends."""
+        session = subprocess.Popen(
+            [self.server.programs / "psql", "-AtqX", "-d", self.server.dsn()], text=True,
+            env=self.server.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(session.kill)
+        session.stdin.write(f"BEGIN; LOCK TABLE {table}; SELECT 'locked';\n")
+        session.stdin.flush()
+        self.assertEqual(session.stdout.readline(), "locked\n")
+        return session
 
     def test_a_store_that_is_lost_under_load_costs_answers_and_not_the_server(self):
         self.register("echo", "cat \"$1\"", "shell")
