@@ -155,11 +155,20 @@ static void go_on(struct exchange *x)
 	exchange_resume(x);
 }
 
+static enum MHD_Result take_rate(struct exchange *x)
+{
+	x->needs_rate = false;
+	rate_take(x, go_on);
+	return x->has_asked || exchange_suspend(x) ? MHD_YES : MHD_NO;
+}
+
 /* What is answered before its body has come ends the connection: what follows may be that body. */
 static enum MHD_Result end_head(struct exchange *x, bool let_in)
 {
 	if (let_in && x->route->direct)
 		x->route->direct(x);
+	else if (x->needs_rate)
+		return take_rate(x);
 	else if (x->offered && stored_ask(x, go_on))
 		return x->has_asked || exchange_suspend(x) ? MHD_YES : MHD_NO;
 	/* 400: of its length. E2B's SDK reads no answer while it writes; its bodies are read and
@@ -168,7 +177,7 @@ static enum MHD_Result end_head(struct exchange *x, bool let_in)
 	return x->closes ? send_answer(x) : MHD_YES;
 }
 
-/* The store has said whether its key is valid. */
+/* It is known whether its key is valid, or may have one more request. */
 static enum MHD_Result on_head_again(struct exchange *x)
 {
 	x->has_asked = false;
@@ -186,6 +195,21 @@ static enum MHD_Result on_head(struct exchange *x, const char *method)
 	return end_head(x, gate_head(x));
 }
 
+static enum MHD_Result on_whole(struct exchange *x)
+{
+	x->is_whole = true;
+	x->has_asked = false;
+	if (!gate_whole(x))
+		return x->needs_rate ? take_rate(x) : send_answer(x);
+	if (x->route->respond) {
+		x->route->respond(x);
+		return send_answer(x);
+	}
+	if (!idempotency_begin(x))
+		return send_answer(x);
+	return is_streamed(x) ? begin_stream(x) : begin_job(x);
+}
+
 static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connection,
 	const char *url, const char *method, const char *version, const char *data, size_t *len,
 	void **state)
@@ -199,7 +223,7 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connect
 		return MHD_NO;
 	if (!x->has_begun)
 		return on_head(x, method);
-	if (x->has_asked)
+	if (x->has_asked && !x->is_whole)
 		return on_head_again(x);
 	if (*len) {
 		gate_body(x, data, *len);
@@ -208,16 +232,7 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connect
 	}
 	if (x->answered)
 		return send_answer(x);
-	x->is_whole = true;
-	if (!gate_whole(x))
-		return send_answer(x);
-	if (x->route->respond) {
-		x->route->respond(x);
-		return send_answer(x);
-	}
-	if (!idempotency_begin(x))
-		return send_answer(x);
-	return is_streamed(x) ? begin_stream(x) : begin_job(x);
+	return on_whole(x);
 }
 
 static void count_answer(struct novad *novad, const struct exchange *x)
@@ -249,6 +264,7 @@ static void on_completed(void *userdata, struct MHD_Connection *connection, void
 		listener_end(x->listener);
 	watch_end(x->hang_up);
 	stored_forget(x);
+	rate_forget(x);
 	signature_free(x->signature);
 	idempotency_end(x);
 	count_answer(front->novad, x);
@@ -372,6 +388,7 @@ static void front_close(void *state)
 	streams_free();
 	e2b_close();
 	detached_free();
+	rates_free();
 	access_close();
 	idempotency_free();
 	free(front);

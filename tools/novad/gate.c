@@ -203,14 +203,17 @@ static bool check_key(struct exchange *x)
 	return x->key || !needs_key(x);
 }
 
+/* False: it has been answered, or something is to be taken from the rate first. */
 static bool check_rate(struct exchange *x)
 {
 	char text[24];
-	uint64_t wait_s;
-	if (!x->key || x->route->flags & ROUTE_OPEN || key_take(x->key, x->novad->nova, &wait_s))
+	if (!x->key || !x->key->rate || x->route->flags & ROUTE_OPEN)
 		return true;
+	x->needs_rate = !x->has_taken;
+	if (x->needs_rate || !x->wait_ms)
+		return !x->needs_rate;
 	x->novad->counters[COUNTER_SHED]++;
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)wait_s);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)(x->wait_ms + 999) / 1000);
 	exchange_header_add(x, "Retry-After", text);
 	exchange_problem(x, 429, "too_many_requests",
 		"this key may have %u requests in %u ms, and may go on in %s s", x->key->rate,
@@ -426,12 +429,13 @@ static bool take_signer(struct exchange *x)
 
 static bool check_signature(struct exchange *x)
 {
-	if (!is_unverified(x))
-		return !x->signer || signature_check_body(x);
-	if (!take_signer(x))
+	if (!x->signer)
+		return true;
+	if (is_unverified(x) && !take_signer(x))
 		return false;
-	verified(x);
-	return check_rate(x) && check_room(x);
+	if (x->unverified)
+		verified(x);
+	return signature_check_body(x) && (x->admitted || (check_rate(x) && check_room(x)));
 }
 
 void gate_leave(struct exchange *x)
@@ -461,7 +465,7 @@ bool gate_head(struct exchange *x)
 
 bool gate_head_again(struct exchange *x)
 {
-	if (x->signature) {
+	if (x->signature && !x->signer) {
 		x->signer = x->key;
 		x->key = NULL;
 	}
@@ -471,7 +475,7 @@ bool gate_head_again(struct exchange *x)
 		refuse(x, GUEST_UNKNOWN);
 	else if (x->novad->draining) /* it waited for its key */
 		exchange_problem(x, 503, "stopping", "novad is stopping: try another one");
-	else if (x->signer && signature_names_body(x))
+	else if (is_unverified(x) && signature_names_body(x))
 		take_signer(x);
 	if (x->answered || !check_rate(x))
 		return false;

@@ -42,6 +42,9 @@ struct exchange {
 	LIST_ENTRY(exchange) asking; /* with others for the same one */
 	bool is_asking, has_asked;
 	void (*go_on)(struct exchange *exchange); /* then */
+	bool needs_rate, has_taken;               /* one more request, from the rate of its key */
+	uint64_t wait_ms;                         /* for which there is none; 0: it was taken */
+	struct taking *taking;                    /* while that is asked for */
 	char *refused;                            /* why the key is not valid */
 	struct signature *signature;              /* of a request that is signed */
 	struct key *signer;                       /* whose it says to be */
@@ -197,15 +200,24 @@ bool stored_ask(struct exchange *exchange, void (*go_on)(struct exchange *exchan
 /* It waits no more. */
 void stored_forget(struct exchange *exchange);
 
+/* --- rates.c: how often keys may ask --- */
+
+/* Takes one more request from the rate of its key; `go_on` is called then, maybe at once. */
+void rate_take(struct exchange *exchange, void (*go_on)(struct exchange *exchange));
+/* It waits no more. */
+void rate_forget(struct exchange *exchange);
+void rates_free(void);
+
 /* --- gate.c: whether a request is let in --- */
 
-/* When its head is there. False: it has been answered, or its `offered` key is to be asked for. */
+/* When its head is there. False: it has been answered, or its `offered` key is to be asked for, or
+ * it `needs_rate`. */
 bool gate_head(struct exchange *exchange);
 /* When that has been done; as gate_head(). */
 bool gate_head_again(struct exchange *exchange);
 /* A piece of the body. */
 void gate_body(struct exchange *exchange, const char *data, size_t len);
-/* When all is there: false, if it has been answered. */
+/* When all is there: false, if it has been answered, or it `needs_rate`; then once more. */
 bool gate_whole(struct exchange *exchange);
 /* It is over: nothing of it is counted any more. */
 void gate_leave(struct exchange *exchange);

@@ -15,8 +15,6 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 
-#include <nova/rate.h>
-
 #include "novad.h"
 
 #define KEY_MIN   16 /* characters: fewer can be guessed */
@@ -112,26 +110,6 @@ static bool take_limits(struct key *key, char *words)
 	if (!key->burst)
 		key->burst = key->rate;
 	return key->rate || !key->burst;
-}
-
-/* Counted by the library, for all hosts where they have a Redis in common. What has nothing to do
- * with the key (no memory) locks nobody out. */
-bool key_take(const struct key *key, nova_t *nova, uint64_t *ret_wait_s)
-{
-	char name[8 + 2 * sizeof(key->hash)] = "apikey:";
-	nova_rate_opts opts = NOVA_RATE_OPTS_INIT;
-	uint64_t wait_ms = 0;
-	if (!key->rate)
-		return true;
-	hex_of(name + strlen(name), key->hash, sizeof(key->hash));
-	opts.name = name;
-	opts.rate = key->rate;
-	opts.period_ms = key->period_ms;
-	opts.burst = key->burst;
-	if (nova_rate_take(nova, &opts, &wait_ms, NULL) != NOVA_ELIMIT)
-		return true;
-	*ret_wait_s = (wait_ms + 999) / 1000;
-	return false;
 }
 
 /* NULL, or what is wrong with the line. */

@@ -119,8 +119,6 @@ struct key *key_hold(struct key *key);
 void key_release(struct key *key);
 /* What it is called and may have; what is counted of it stays. */
 void key_change(struct key *key, const struct key *to);
-/* Whether it may have one more request now; else in how many seconds. */
-bool key_take(const struct key *key, nova_t *nova, uint64_t *ret_wait_s);
 /* Those that the store has: stored.c. */
 void stored_free(void);
 /* Its name, its identity and what it may have. */

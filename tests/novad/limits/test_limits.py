@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -361,12 +362,32 @@ class Crowds(NovadCase):
             answers.append(self.ask("GET", "/api/v1/functions").status)
         self.assertEqual(answers, [200] * 5 + [429] * 7)
 
+    def test_who_waits_for_redis_holds_up_nobody_else(self):
+        redis = self.redis()
+        keys = self.write("keys", f"slow={'a' * 16} rate=5/h\nfree={'b' * 16}\n")
+        keys.chmod(0o600)
+        self.novad("--key-file", keys, "--set", f"redis.addr={redis}", "--set",
+                   "redis.timeout=60s")
+        self.key = "a" * 16
+        self.assertEqual(self.ask("GET", "/api/v1/functions").status, 200)
+        self.redis_server.send_signal(signal.SIGSTOP)
+        waits = self.raw(self.head("GET", "/api/v1/functions", "Connection: close"))
+        gone = self.raw(self.head("GET", "/api/v1/functions", "Connection: close"))
+        self.assertEqual(self.ask("GET", "/healthz").status, 200)
+        self.key = "b" * 16
+        self.assertEqual(self.ask("GET", "/api/v1/functions").status, 200)
+        gone.close()
+        self.assertEqual(select.select([waits], [], [], 0)[0], [])
+        self.redis_server.send_signal(signal.SIGCONT)
+        self.assertTrue(self.read_all(waits).startswith(b"HTTP/1.1 200 "))
+
     def redis(self):
         """The socket of a server of its own."""
         path = self.directory / "redis.sock"
-        server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save",
-                                   "", "--dir", self.directory, "--logfile", "redis.log"])
-        self.addCleanup(self.end_redis, server)
+        self.redis_server = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir",
+             self.directory, "--logfile", "redis.log"])
+        self.addCleanup(self.end_redis, self.redis_server)
         await_that(path.exists, "the server listens")
         return path
 
