@@ -250,6 +250,20 @@ class Keys(E2bCase):
             return False
         await_that(is_refused, "the key is out")
 
+    def test_a_command_outlives_the_key_that_began_it(self):
+        one, two = self.two()
+        go, gone = self.directory / "go", self.directory / "gone"
+        self.create(**one).commands.run(
+            f"while ! test -e {go}; do sleep 0.02; done; touch {gone}", background=True,
+            timeout=0).disconnect()
+        self.write("keys.txt", "two=2222222222222222\n")
+        await_that(lambda: self.ask("GET", "/v2/sandboxes", x_api_key=one["api_key"]).status
+                   == 401, "the key is out")
+        self.create(**two).kill()
+        go.touch()
+        await_that(gone.exists, "it has ended")
+        self.create(**two)  # nothing has lost its place
+
     def test_there_are_so_many_of_a_key_and_of_all_and_no_more(self):
         one, two = self.two("--max-sandboxes", "3")
         create, full = self.e2b.Sandbox.create, self.e2b.RateLimitException

@@ -195,6 +195,7 @@ static void process_free(struct process *process)
 	process->novad->body_bytes -= process->held;
 	if (process->key)
 		process->key->calls--;
+	key_release(process->key);
 	LIST_REMOVE(process, all);
 	json_decref(process->config);
 	free(process);
@@ -311,7 +312,7 @@ void listeners_look(int64_t now)
 static void take_over(struct process *process, struct exchange *x)
 {
 	process->novad = x->novad;
-	process->key = x->key;
+	process->key = key_hold(x->key);
 	process->held = x->held + x->body.len;
 	bytes_free(&x->body);
 	x->held = 0;
