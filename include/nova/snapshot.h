@@ -71,6 +71,9 @@ enum nova_merge_conflict {
 	   times: as NOVA_MERGE_FIRST */
 	NOVA_MERGE_LATEST = 1,
 	NOVA_MERGE_FIRST = 2, /**< take that of the first of these branches, in the order given */
+	/** take nothing but what all branches have changed in the same way, also where there is no
+	   conflict; every other path stays as the parent has it */
+	NOVA_MERGE_INTERSECTION = 3,
 };
 
 /** Options of nova_vm_merge(). Since 0.1. */
@@ -109,8 +112,9 @@ typedef struct nova_merge nova_merge_t;
  * something in variables loses it.
  *
  * A path that no branch has changed stays as it is. If one branch has changed it, or several in the
- * same way, the new VM has the changed path. Everything else is a conflict. The parent and the
- * branches stay as they are.
+ * same way, the new VM has the changed path. Everything else is a conflict. With
+ * #NOVA_MERGE_INTERSECTION the new VM has what all branches have changed in the same way, and
+ * nothing else of theirs. The parent and the branches stay as they are.
  * @param parent a VM in the state from which the branches went on: their parent if it has run
  * nothing since, or a VM restored from the same snapshot
  * @param opts the branches and more; required

@@ -219,10 +219,10 @@ static int check(const nova_vm_t *parent, nova_merge_opts *o, nova_error_t **err
 	if (!whole)
 		return nova_fail(error, NOVA_EINVAL,
 			"nova_merge_opts.branches: 1 to %u microVMs are needed", MERGE_MOST);
-	if (o->on_conflict > NOVA_MERGE_FIRST)
+	if (o->on_conflict > NOVA_MERGE_INTERSECTION)
 		return nova_fail(error, NOVA_EINVAL,
-			"nova_merge_opts.on_conflict is %u: NOVA_MERGE_REFUSE, NOVA_MERGE_LATEST "
-			"or NOVA_MERGE_FIRST",
+			"nova_merge_opts.on_conflict is %u: NOVA_MERGE_REFUSE, NOVA_MERGE_LATEST, "
+			"NOVA_MERGE_FIRST or NOVA_MERGE_INTERSECTION",
 			o->on_conflict);
 	o->directory = o->directory ? o->directory : MERGE_DIRECTORY;
 	if (!proto_path_absolute_ok(o->directory, strlen(o->directory)))

@@ -163,6 +163,25 @@ static int choose(const struct merge_plan *plan, size_t row, bool tree, uint32_t
 	return chosen;
 }
 
+static bool all_changed(const struct merge_plan *plan, size_t row)
+{
+	bool all = true;
+	for (size_t b = 0; b < plan->branches && all; b++)
+		all = changed(plan, row, b);
+	return all;
+}
+
+/* Which branch has its way, after opinions(); -1: none. */
+static int decide(const struct merge_plan *plan, size_t row, bool tree, uint32_t on_conflict)
+{
+	const struct merge_row *r = &plan->rows[row];
+	if (on_conflict == NOVA_MERGE_INTERSECTION)
+		return !r->conflict && all_changed(plan, row) ? r->branch : -1;
+	if (!r->conflict)
+		return r->branch;
+	return on_conflict == NOVA_MERGE_REFUSE ? -1 : choose(plan, row, tree, on_conflict);
+}
+
 static void resolve(struct merge_plan *plan, size_t row, uint32_t on_conflict)
 {
 	struct merge_row *r = &plan->rows[row];
@@ -173,9 +192,7 @@ static void resolve(struct merge_plan *plan, size_t row, uint32_t on_conflict)
 		return;
 	}
 	r->branch = opinions(plan, row, &r->conflict, &tree);
-	if (r->conflict)
-		r->branch = on_conflict == NOVA_MERGE_REFUSE ? -1 :
-							       choose(plan, row, tree, on_conflict);
+	r->branch = decide(plan, row, tree, on_conflict);
 	r->final = r->branch < 0 ? r->base : file_of(plan, row, (size_t)r->branch);
 	plan->conflicts += r->conflict;
 }

@@ -218,6 +218,16 @@ def handler(event):
                 self.assertEqual([(p.path, p.kind, p.branch) for p in report.paths],
                                  [("/tmp/common", "conflict", 0), ("/tmp/left", "added", 0),
                                   ("/tmp/right", "added", 1)])
+                for branch in left, right:
+                    branch.write_file("/tmp/agreed", b"by both")
+                merged, report = vm.merge([left, right], on_conflict="intersection")
+                with merged:
+                    self.assertEqual([f.path for f in merged.list_files("/tmp")],
+                                     ["agreed", "common"])
+                    self.assertEqual(merged.read_file("/tmp/agreed"), b"by both")
+                    self.assertEqual(merged.read_file("/tmp/common"), b"1")
+                self.assertEqual([(p.path, p.kind, p.branch) for p in report.paths],
+                                 [("/tmp/agreed", "added", 0), ("/tmp/common", "conflict", -1)])
         refused = self.novactl("snapshot", "merge", "start", "left", "right", status=1)
         self.assertRegex(refused.stdout, r"(?m)^conflict +/tmp/common +-$")
         self.assertIn("nothing was merged", refused.stderr)

@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	sound(files);
 	half.items = files->items;
 	half.count = files->count / 2;
-	for (uint32_t on_conflict = NOVA_MERGE_REFUSE; on_conflict <= NOVA_MERGE_FIRST;
+	for (uint32_t on_conflict = NOVA_MERGE_REFUSE; on_conflict <= NOVA_MERGE_INTERSECTION;
 		on_conflict++) {
 		merge(files, files, files, on_conflict, true);
 		merge(files, &half, files, on_conflict, false);

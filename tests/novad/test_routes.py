@@ -505,8 +505,9 @@ class Instances(NovadCase):
         merged = self.gets(201, "POST", f"{API}/branches/merge", {
             "branch_ids": ids, "merge_strategy": "union", "name": "both"})
         self.assertEqual((merged["conflicts"], merged["snapshot"]["name"]), (0, "both"))
-        self.is_refused(501, "not_supported", "POST", f"{API}/branches/merge", {
+        agreed = self.gets(201, "POST", f"{API}/branches/merge", {
             "branch_ids": ids, "merge_strategy": "intersection"})
+        self.assertEqual((agreed["conflicts"], agreed["paths"]), (0, []))
         self.is_refused(400, "invalid", "POST", f"{API}/branches/merge", {"branch_ids": []})
 
     def test_what_is_not_there_yet_says_so(self):

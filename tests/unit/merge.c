@@ -468,6 +468,17 @@ static void scene_holds(struct scene *s, const char *expected)
 	nova_files_free(files);
 }
 
+static void scene_holds_lines(struct scene *s, const char *const *lines)
+{
+	AUTO_BUF struct buf text = BUF_INIT(4096);
+	for (; *lines; lines++) {
+		buf_append_str(&text, *lines);
+		buf_append_str(&text, " ");
+	}
+	buf_append(&text, "", 1);
+	scene_holds(s, (char *)text.data);
+}
+
 /* "+path:branch ~path:branch -path:branch !path:branch " */
 static void scene_reports(struct scene *s, const char *expected)
 {
@@ -566,6 +577,29 @@ START_TEST(a_conflict_is_refused_or_decided_as_asked)
 	ck_ok(scene_merge(&s, NOVA_MERGE_FIRST));
 	scene_holds(&s, disputes[_i].first);
 	scene_end(&s);
+	ck_ok(scene_merge(&s, NOVA_MERGE_INTERSECTION));
+	scene_holds_lines(&s, disputes[_i].parent);
+	ck_assert_uint_gt(nova_merge_conflicts(s.report), 0);
+	scene_end(&s);
+}
+END_TEST
+
+START_TEST(an_intersection_has_what_all_branches_have_done_and_nothing_else)
+{
+	struct scene s;
+	scene_begin(&s,
+		LINES("all=1", "d/", "d/x=1", "e/", "e/y=1", "gone=1", "half=1", "keep=1", "l>a",
+			"one=1", "t=1", "u/", NULL),
+		LINES("all=2 @9", "d/", "d/new=5", "d/x=1", "e=file", "keep=1", "l>b", "n/",
+			"n/m=1", "n/o=1", "one=2", "t=2", "u/", "u/a=1", NULL),
+		LINES("all=2 @3", "d/", "d/new=5", "d/x=1", "e=file", "half=1", "keep=1 @5", "l>b",
+			"n/", "n/m=1", "n/o=2", "one=1", "t=3", "u/", "u/b=1", NULL));
+	ck_ok(scene_merge(&s, NOVA_MERGE_INTERSECTION));
+	scene_holds(&s, "all=2 d/ d/new=5 d/x=1 e=file half=1 keep=1 l>b n/ n/m=1 one=1 t=1 u/ ");
+	scene_reports(&s, "~all:0 +d/new:0 ~e:0 -e/y:0 -gone:0 ~l:0 +n:0 +n/m:0 !n/o:-1 !t:-1 ");
+	ck_assert_uint_eq(nova_merge_conflicts(s.report), 2);
+	ck_assert_uint_eq(s.parent.count, 12); /* as it was */
+	scene_end(&s);
 }
 END_TEST
 
@@ -617,8 +651,8 @@ START_TEST(bad_arguments_are_refused_before_a_fork)
 	ck_fails(NOVA_EINVAL, nova_vm_merge(NULL, &opts, &s.merged, NULL, &error));
 	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, NULL, &s.merged, NULL, &error));
 	ck_fails(NOVA_EINVAL, nova_vm_merge(&s.parent.vm, &opts, NULL, NULL, &error));
-	opts.on_conflict = 3;
-	ck_fails_with(NOVA_EINVAL, "on_conflict is 3",
+	opts.on_conflict = 4;
+	ck_fails_with(NOVA_EINVAL, "on_conflict is 4",
 		nova_vm_merge(&s.parent.vm, &opts, &s.merged, NULL, &error));
 	opts.on_conflict = 0;
 	opts.directory = "/tmp/../etc";
@@ -647,6 +681,7 @@ static Suite *merge_suite(void)
 	tcase_add_test(tc, a_read_takes_what_was_promised_and_nothing_else);
 	tcase_add_test(tc, different_paths_and_equal_changes_are_no_conflict);
 	tcase_add_loop_test(tc, a_conflict_is_refused_or_decided_as_asked, 0, ARRAY_LEN(disputes));
+	tcase_add_test(tc, an_intersection_has_what_all_branches_have_done_and_nothing_else);
 	tcase_add_test(tc, deletions_that_agree_or_do_not_touch_are_no_conflict);
 	tcase_add_test(tc, a_branch_that_dies_in_the_middle_leaves_no_merged_vm);
 	tcase_add_test(tc, bad_arguments_are_refused_before_a_fork);

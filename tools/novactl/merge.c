@@ -14,7 +14,7 @@ static const struct opt merge_options[] = {
 	{ OPT_TEXT, 'n', "name", "NAME", "what to call the new snapshot [its id]", &given.name },
 	{ OPT_TEXT, 'd', "directory", "PATH",
 		"merge what is below this directory of the guests [/tmp]", &given.directory },
-	{ OPT_TEXT, 0, "on-conflict", "HOW", "refuse, latest or first [refuse]",
+	{ OPT_TEXT, 0, "on-conflict", "HOW", "refuse, latest, first or intersection [refuse]",
 		&given.on_conflict },
 	{ OPT_TEXT, 'o', "output", "FORMAT", "table, json or yaml [table]", &given.format },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
@@ -169,14 +169,14 @@ static int merge_family(struct family *f, nova_merge_opts *opts)
 static int read_conflict(const char *word, uint32_t *ret)
 {
 	/* as the values are numbered */
-	static const char *const words[] = { "refuse", "latest", "first" };
+	static const char *const words[] = { "refuse", "latest", "first", "intersection" };
 	for (uint32_t i = 0; i < ARRAY_LEN(words); i++)
 		if (!strcmp(words[i], word)) {
 			*ret = i;
 			return STATUS_OK;
 		}
 	return usage_error(&verb_snapshot_merge,
-		"--on-conflict '%s' is not one of refuse, latest, first", word);
+		"--on-conflict '%s' is not one of refuse, latest, first, intersection", word);
 }
 
 static int merge_run(char **args, int count)

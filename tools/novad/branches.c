@@ -19,7 +19,7 @@ const struct field branch_fields[] = {
 	{ NULL },
 };
 
-/* As enum nova_merge_conflict, but for the last, which no library call does. */
+/* As enum nova_merge_conflict. */
 static const char *const strategies[] = { "union", "latest", "first", "intersection", NULL };
 
 const struct field merge_fields[] = {
@@ -27,7 +27,8 @@ const struct field merge_fields[] = {
 	{ "parent_snapshot_id", KIND_TEXT,
 		"what they began with; needed if they were not begun by this process", .max = 64 },
 	{ "merge_strategy", KIND_TEXT,
-		"union: refuse conflicts; latest, first: take the path of that branch",
+		"union: refuse conflicts; latest, first: take the path of that branch; "
+		"intersection: take what all have done in the same way",
 		.choices = strategies },
 	{ "name", KIND_TEXT, "what to call the snapshot", .max = 64 },
 	{ "directory", KIND_TEXT, "what is merged; /tmp", .max = 4096 },
@@ -128,15 +129,13 @@ static int find_parent(struct job *job, struct family *f, nova_error_t **error)
 	return code ? code : nova_vm_restore(host, f->snapshot, &wait, &f->parent, error);
 }
 
-static int take_strategy(struct job *job, nova_merge_opts *opts)
+static uint32_t strategy_of(const struct job *job)
 {
+	uint32_t strategy = NOVA_MERGE_REFUSE;
 	const char *word = job_field(job, "merge_strategy");
-	while (word && strcmp(strategies[opts->on_conflict], word) != 0)
-		opts->on_conflict++;
-	if (opts->on_conflict <= NOVA_MERGE_FIRST)
-		return 0;
-	job_problem(job, 501, "not_supported", "the strategy 'intersection' is not there");
-	return NOVA_ENOTSUP;
+	while (word && strcmp(strategies[strategy], word) != 0)
+		strategy++;
+	return strategy;
 }
 
 static json_t *paths_json(const nova_merge_t *report)
@@ -162,9 +161,8 @@ static int merge_family(struct job *job, struct family *f, nova_error_t **error)
 	opts.directory = job_field(job, "directory");
 	opts.interrupt = snapshot.interrupt = job_interrupt(job);
 	snapshot.name = job_field(job, "name");
-	int code = take_strategy(job, &opts);
-	if (code == 0)
-		code = nova_vm_merge(f->parent, &opts, &f->merged, &f->report, error);
+	opts.on_conflict = strategy_of(job);
+	int code = nova_vm_merge(f->parent, &opts, &f->merged, &f->report, error);
 	return code ? code : nova_vm_snapshot(f->merged, &snapshot, &f->made, error);
 }
 

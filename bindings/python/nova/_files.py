@@ -8,7 +8,7 @@ from typing import List, Tuple
 from . import _ffi
 from ._results import _time
 
-CONFLICTS = ("refuse", "latest", "first")
+CONFLICTS = ("refuse", "latest", "first", "intersection")
 _FILE_KINDS = ("", "file", "directory", "link", "other")
 _MERGE_KINDS = ("", "added", "changed", "deleted", "conflict")
 

@@ -233,7 +233,8 @@ class Vm:
 
         Memory and processes are not merged. Paths that branches have changed differently:
         on_conflict "refuse" raises AlreadyExists, whose `merge` lists them; "latest" takes the one
-        that was changed last, "first" that of the first branch.
+        that was changed last, "first" that of the first branch. "intersection" takes nothing but
+        what all branches have done in the same way, also of other paths.
         """
         if on_conflict not in CONFLICTS:
             raise ValueError(f"on_conflict {on_conflict!r} is not one of {', '.join(CONFLICTS)}")

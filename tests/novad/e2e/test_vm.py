@@ -42,6 +42,18 @@ class RealVM(WebSocketCase):
         self.assertEqual((output(events), events[-1]["exitCode"]), (b"2\n", 0))
         self.stops(self.process)
 
+    def agree_on_a_file(self, parent, branch, run):
+        """Of two branches a third is made that has what both have done, and nothing else."""
+        writes = "open('/tmp/agreed', 'w').write('both')\nopen('/tmp/{0}', 'w').write('{0}')"
+        sibling = self.gets(201, "POST", f"{API}/branches", {
+            "parent_snapshot_id": parent, "code": writes.format("sibling")})
+        self.curl("/execute", {"code": writes.format("branch"), "instance": branch, **run})
+        agreed = self.gets(201, "POST", f"{API}/branches/merge", {
+            "branch_ids": [branch, sibling["branch_id"]], "merge_strategy": "intersection"})
+        self.assertEqual([(p["path"], p["kind"]) for p in agreed["paths"]],
+                         [("/tmp/agreed", "added")])
+        self.assertEqual(agreed["snapshot"]["parent"], parent)
+
     def test_code_goes_on_from_what_code_has_left(self):
         run = {"language": "python", "timeout": 120}
         first = self.curl("/execute", {"code": "x = [1]\nprint('one')", "mode": "checkpointed",
@@ -64,10 +76,11 @@ class RealVM(WebSocketCase):
         self.assertEqual(branch["stdout"], "[1, 4]\n")
         done = self.curl("/execute", {"code": "print(x)", "instance": branch["branch_id"], **run})
         self.assertEqual(done["stdout"], "[1, 4]\n")
+        self.agree_on_a_file(first["snapshot_id"], branch["branch_id"], run)
         self.snapshots_of_a_branch_are_its_own(branch["branch_id"], first["snapshot_id"])
         modes = self.gets(200, "GET", f"{API}/usage")["usage"]
         self.assertEqual({u["mode"]: u["calls"] for u in modes if u["calls"]},
-                         {"checkpointed": 2, "branched": 2, "persistent": 2})
+                         {"checkpointed": 2, "branched": 2, "persistent": 4})
         self.stops(self.process)
 
     def snapshots_of_a_branch_are_its_own(self, branch, parent):
@@ -114,8 +127,9 @@ class RealVM(WebSocketCase):
             "branch_ids": ["a", "b"], "merge_strategy": "union", "name": "both"})
         self.assertEqual((merged["conflicts"], merged["snapshot"]["name"]), (0, "both"))
         self.assertEqual([p["path"] for p in merged["paths"]], ["/tmp/a", "/tmp/b"])
-        self.is_refused(501, "not_supported", "POST", f"{API}/branches/merge", {
-            "branch_ids": ["a"], "merge_strategy": "intersection"})
+        agreed = self.gets(201, "POST", f"{API}/branches/merge", {
+            "branch_ids": ["a", "b"], "merge_strategy": "intersection"})
+        self.assertEqual((agreed["conflicts"], agreed["paths"]), (0, []))
         two = self.gets(201, "POST", f"{API}/snapshots/s/restore", {"name": "two"})
         self.assertEqual(two["function"], "f")
         self.gets(200, "POST", f"{API}/instances/two/stop")
