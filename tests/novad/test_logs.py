@@ -68,13 +68,15 @@ class Logs(NovadCase):
         empty = self.logs(f"?order=oldest&cursor={found[0]['next_cursor']}&wait_ms=1")
         self.assertEqual(empty, {"invocations": [], "next_cursor": found[0]["next_cursor"]})
 
-    def test_code_run_once_is_seen_by_who_knows_its_id_or_owns_the_socket(self):
+    def test_code_run_once_is_seen_by_its_key_and_by_admins(self):
         self.call("g", {})
-        once = self.gets(200, "POST", f"{API}/execute", RUNS)["executionId"]
-        self.assertEqual(self.gets(200, "GET", f"{API}/logs/{once}")["stdout"], "once\n")
-        self.assertEqual([r["function"] for r in self.logs("?limit=1")["invocations"]], ["g"])
-        self.assertEqual(self.logs("?function=")["invocations"], [])
-        self.assertEqual(len(self.gets(200, "GET", f"{API}/stats")["functions"]), 1)
+        ci = {"key": False, "x_api_key": self.novactl("apikey", "create", "ci").stdout.strip()}
+        once = self.gets(200, "POST", f"{API}/execute", RUNS, **ci)["executionId"]
+        self.assertEqual(self.gets(200, "GET", f"{API}/logs/{once}", **ci)["stdout"], "once\n")
+        self.assertEqual([r["function"] for r in self.logs("?limit=1", **ci)["invocations"]], [""])
+        self.assertEqual(len(self.logs("?function=", **ci)["invocations"]), 1)
+        self.assertEqual(self.gets(200, "GET", f"{API}/stats", **ci)["functions"], [])
+        self.assertEqual(len(self.logs()["invocations"]), 2)
 
         def owner():
             return {"connection": UnixConnection(self.directory / "socket"), "key": False}

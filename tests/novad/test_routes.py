@@ -120,8 +120,8 @@ class Modes(NovadCase):
         self.novad()
         made = self.execute(mode="persistent", resources={"cpu_cores": 2, "memory_mb": 256})
         instance = self.gets(200, "GET", f"{API}/instances/{made['instance_id']}")
-        self.assertEqual(instance["function"], "execute-shell-256m-2c")
-        machine = self.gets(200, "GET", f"{API}/functions/execute-shell-256m-2c")
+        self.assertRegex(instance["function"], "^execute-shell-256m-2c-[0-9a-f]{12}$")
+        machine = self.gets(200, "GET", f"{API}/functions/{instance['function']}")
         self.assertEqual((machine["limits"]["vcpus"], machine["memory_mb"]), (2, 256))
         there = {"instance": made["instance_id"]}
         done = self.execute(code="cat; echo \"$A|$1\"; exit 3", language="shell", payload="aGk=",

@@ -24,12 +24,14 @@ class Usage(NovadCase):
                 self.assertEqual(answer.status, 200)
         begun = self.gets(202, "POST", "/execute", {"command": ["true"], "stream": True})
         self.gets(200, "GET", f"{API}/usage")
-        own, = [r for r in self.usage("?by=key,function")["usage"] if r["mode"] == "cached"]
+        own, = [r for r in self.usage(f"?by=key,function&key={self.key_name}")["usage"]
+                if r["mode"] == "cached"]
         self.assertEqual((own["key"], own["function"], own["calls"]), (self.key_name, "f", 2))
         others, = self.usage("?period=day&key=ci", by=self.other)["usage"]
         self.assertEqual((others["calls"], others["key"]), (3, ""))
-        self.is_refused(403, "not_yours", "GET", f"{API}/usage?key=ci")
-        self.is_refused(403, "not_yours", "GET", f"{API}/usage/current?key=")
+        for path in (f"usage?key={self.key_name}", "usage/current?key="):
+            self.is_refused(403, "not_yours", "GET", f"{API}/{path}", key=False,
+                            x_api_key=self.other)
         self.is_refused(401, "unauthorized", "GET", f"{API}/usage", key=False)
         bill = self.gets(200, "GET", f"{API}/usage/current", key=False, x_api_key=self.other)
         self.assertEqual((bill["calls"], bill["tier"]), (3, "starter"))
@@ -47,7 +49,7 @@ class Usage(NovadCase):
                          {"ci": 3, self.key_name: 2})
         self.assertEqual(found, self.usage("?by=key", **owner())["usage"])
 
-    def test_a_key_without_a_name_is_told_of_itself_wherever_its_line_is(self):
+    def test_a_key_without_a_name_has_one_wherever_its_line_is(self):
         first, second = "first" * 4, "second" * 4
         keys = self.home / "novad/keys"
         keys.write_text(f"{first}\n{second}\n")
@@ -57,13 +59,14 @@ class Usage(NovadCase):
         keys.write_text(f"# a comment\n\n{second}\n")
         await_that(lambda: self.ask("GET", f"{API}/usage", key=False,
                                     x_api_key=first).status == 401, "the file is read again")
-        self.assertEqual(self.usage(by=second)["usage"], [])
+        self.assertEqual(self.usage(f"?key={self.named(second)}", by=second)["usage"], [])
         keys.write_text(f"{second}\n{first}\n")
         await_that(lambda: self.ask("GET", f"{API}/usage", key=False,
                                     x_api_key=first).status == 200, "the file is read again")
-        own, = [r for r in self.usage("?by=key", by=first)["usage"] if r["mode"] == "cached"]
+        own, = [r for r in self.usage(f"?by=key&key={self.named(first)}", by=first)["usage"]
+                if r["mode"] == "cached"]
         self.assertEqual((own["key"], own["calls"]), (self.named(first), 1))
-        self.assertEqual(self.usage(by=second)["usage"], [])
+        self.assertEqual(self.usage(f"?key={self.named(second)}", by=second)["usage"], [])
 
     def test_what_calls_would_cost(self):
         bill = self.gets(200, "POST", f"{API}/usage/estimate", {

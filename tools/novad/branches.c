@@ -39,17 +39,19 @@ const struct field merge_fields[] = {
 
 static nova_instance_t *start(struct job *job, const char *parent)
 {
-	char function[MEMO_SIZE];
+	struct facts facts;
 	nova_error_t *error = NULL;
 	nova_instance_t *instance = NULL;
 	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
-	int code = snapshot_restore_opts(job, parent, function, &opts, &error);
+	int code = snapshot_restore_opts(job, parent, &facts, &opts);
 	opts.name = job_field(job, "branch_name");
 	opts.interrupt = job_interrupt(job);
 	if (code == 0)
 		nova_instance_start(job_nova(job), &opts, &instance, &error);
 	if (error)
 		job_fail_by(job, error);
+	if (instance)
+		instance_note(job, instance, parent);
 	nova_error_free(error);
 	return instance;
 }
@@ -61,7 +63,6 @@ static void begin(struct job *job)
 	bool has_code = job_field(job, "code");
 	json_t *body = !instance ? NULL : has_code ? modes_run_in(job, instance) : json_object();
 	if (body && !job_is_canceled(job)) {
-		memo_put(MEMO_PARENT, nova_instance_id(instance), parent);
 		json_object_update_new(body,
 			json_pack("{s:s,s:s,s:s,s:o}", "branch_id", nova_instance_id(instance),
 				"branch_name", nova_instance_name(instance), "parent_snapshot_id",
@@ -97,7 +98,7 @@ static void family_done(struct family *f)
 	nova_merge_free(f->report);
 }
 
-static int find_branches(struct job *job, struct family *f, nova_error_t **error)
+static int find_branches(struct job *job, struct family *f)
 {
 	const json_t *names = json_object_get(job_fields(job), "branch_ids");
 	if (!json_array_size(names) || json_array_size(names) > BRANCHES_MAX) {
@@ -106,9 +107,9 @@ static int find_branches(struct job *job, struct family *f, nova_error_t **error
 	}
 	for (; f->count < json_array_size(names); f->count++) {
 		const char *name = json_string_value(json_array_get(names, f->count));
-		int code = nova_instance_get(job_nova(job), name, &f->branches[f->count], error);
-		if (code != 0)
-			return code;
+		f->branches[f->count] = instance_find(job, name);
+		if (!f->branches[f->count])
+			return NOVA_ENOTFOUND;
 		f->vms[f->count] = nova_instance_vm(f->branches[f->count]);
 	}
 	return 0;
@@ -116,17 +117,19 @@ static int find_branches(struct job *job, struct family *f, nova_error_t **error
 
 static int find_parent(struct job *job, struct family *f, nova_error_t **error)
 {
-	char parent[MEMO_SIZE];
+	struct facts facts;
 	nova_wait_opts wait = NOVA_WAIT_OPTS_INIT;
 	nova_host_t *host = nova_host_get(job_nova(job));
 	const char *given = job_field(job, "parent_snapshot_id");
-	if (!given && !memo_get(MEMO_PARENT, nova_instance_id(f->branches[0]), parent)) {
+	facts_get(FACTS_INSTANCE, nova_instance_id(f->branches[0]), &facts);
+	if (!given && !*facts.of) {
 		job_problem(job, 400, "invalid", "the field 'parent_snapshot_id' is needed");
 		return NOVA_EINVAL;
 	}
 	wait.interrupt = job_interrupt(job);
-	int code = nova_snapshot_open(host, given ? given : parent, &f->snapshot, error);
-	return code ? code : nova_vm_restore(host, f->snapshot, &wait, &f->parent, error);
+	f->snapshot = snapshot_find(job, given ? given : facts.of);
+	return f->snapshot ? nova_vm_restore(host, f->snapshot, &wait, &f->parent, error) :
+			     NOVA_ENOTFOUND;
 }
 
 static uint32_t strategy_of(const struct job *job)
@@ -170,12 +173,13 @@ static void merge(struct job *job)
 {
 	nova_error_t *error = NULL;
 	CLEANUP(family_done) struct family f = { 0 };
-	int code = find_branches(job, &f, &error);
+	int code = find_branches(job, &f);
 	if (code == 0)
 		code = find_parent(job, &f, &error);
 	if (code == 0)
 		code = merge_family(job, &f, &error);
 	if (code == 0) {
+		snapshot_note(job, nova_snapshot_id(f.made), "", 0);
 		job_status(job, 201);
 		job_answer(job, json_pack("{s:s,s:o,s:I,s:o}", "snapshot_id",
 					nova_snapshot_id(f.made), "snapshot", snapshot_json(f.made),

@@ -361,6 +361,8 @@ static int submit(
 	opts.userdata = job;
 	if (!take(job, &opts, &given))
 		return NOVA_EINVAL;
+	if (!may_call_function(job, job_field(job, "name")))
+		return NOVA_ENOTFOUND;
 	job_gather(job);
 	opts.on_output = job_gathers;
 	return nova_queue_submit(queue, job_field(job, "name"), NULL, &opts, ret_call, error);

@@ -221,8 +221,9 @@ static void try(struct detached *call)
 
 static void try_again(struct detached *call)
 {
-	char run[33];
-	random_hex(run, 16); /* each is a call by itself in the log */
+	char run[EXECUTION_SIZE], owner[OWNER_SIZE];
+	key_owner(call->key, owner);
+	execution_id(owner, run); /* each is a call by itself in the log */
 	json_object_set_new(call->options, "run", json_string(run));
 	stop_waiting(call);
 	begin_counting(call);

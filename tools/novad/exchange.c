@@ -213,6 +213,17 @@ json_t *exchange_problem_of(const json_t *reply)
 
 /* --- what a job has said --- */
 
+/* The library names what is like that which is not there, whosever it is: also of what a key had
+ * when its call was looked at, and has deleted since. */
+static void hide_likeness(const struct exchange *x, const json_t *error)
+{
+	json_t *message = json_object_get(error, "message");
+	const char *text = json_string_value(message);
+	const char *likeness = text ? strstr(text, "; did you mean '") : NULL;
+	if (x->key && !x->key->admin && likeness)
+		json_string_setn(message, text, (size_t)(likeness - text));
+}
+
 void exchange_answer_job(struct exchange *x, const json_t *reply)
 {
 	const char *name;
@@ -224,6 +235,7 @@ void exchange_answer_job(struct exchange *x, const json_t *reply)
 	json_object_foreach(json_object_get(reply, "headers"), name, value)
 		exchange_header_add(x, name, json_string_value(value));
 	if (error) {
+		hide_likeness(x, error);
 		put_problem(x, exchange_problem_of(reply));
 	} else if (body) {
 		answer_json(x, status ? status : 200, JSON_TYPE, body);

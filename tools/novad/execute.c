@@ -101,13 +101,14 @@ static const char *text_of(const json_t *fields, const char *name)
 	return json_string_value(json_object_get(fields, name));
 }
 
-static void take_common(struct run *run, const json_t *fields)
+static void take_common(struct run *run, const struct job *job, const json_t *fields)
 {
 	const json_t *machine = json_object_get(fields, "resources");
 	run->opts.timeout_ms = fields_timeout_ms(fields);
 	run->opts.vcpus = number_of(machine, "cpu_cores");
 	run->opts.memory_mb = number_of(machine, "memory_mb");
 	run->env = pairs_of(json_object_get(fields, "env_vars"), &run->opts.env_count);
+	secrets_own(job, run->env);
 	run->opts.env = (const char *const *)run->env;
 	const json_t *payload = json_object_get(fields, "payload");
 	field_bytes(&run->payload, payload);
@@ -219,7 +220,7 @@ static int submit(
 	int code = check_form(job, fields);
 	if (code != 0)
 		return code;
-	take_common(&run, fields);
+	take_common(&run, job, fields);
 	if (text_of(fields, "code"))
 		take_code(&run, fields);
 	else
@@ -233,7 +234,7 @@ int command_submit(struct job *job, const json_t *fields, nova_queue_t *queue,
 	CLEANUP(run_done) struct run run = { .opts = NOVA_RUN_OPTS_INIT };
 	if (!json_array_size(json_object_get(fields, "command")))
 		return refuse(job, 400, "invalid", "the field 'command' is empty");
-	take_common(&run, fields);
+	take_common(&run, job, fields);
 	take_command(&run, json_object_get(fields, "command"));
 	return submit_run(job, &run, queue, ret_call, error);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions: list, create, get, replace, delete. */
+/*
+ * Functions: list, create, get, replace, delete. What a key registers is its own: the store keeps
+ * that as a label, which nobody sees and nobody else sets.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,11 +59,19 @@ const struct field delete_query[] = {
 
 /* --- what is told of one --- */
 
-json_t *function_json(const nova_function_t *function)
+/* Who may call it need not know what it is given. */
+json_t *function_json(const struct job *job, const nova_function_t *function)
 {
 	char *text = need(nova_function_to_json(function));
 	json_t *json = need(json_loads(text, 0, NULL));
 	nova_free(text);
+	json_object_del(json_object_get(json, "labels"), OWNER_LABEL);
+	if (job_is_admin(job))
+		json_object_set_new(json, "owner", json_string(function_owner(function)));
+	else if (function_is_own(job, function))
+		secrets_as_given(job, json_object_get(json, "env_vars"));
+	else
+		json_object_del(json, "env_vars");
 	return json;
 }
 
@@ -76,7 +87,7 @@ void function_answer(struct job *job, unsigned status, const nova_function_t *fu
 	etag_of(function, etag, sizeof(etag));
 	job_header(job, "ETag", etag);
 	job_status(job, status);
-	job_answer(job, function_json(function));
+	job_answer(job, function_json(job, function));
 }
 
 static const char *condition(const struct job *job, const char *name)
@@ -101,17 +112,13 @@ static void refuse_changed(struct job *job, const char *name)
  * any. */
 static bool is_unchanged(struct job *job, const char *name, uint64_t *ret_updated_us)
 {
-	nova_error_t *error = NULL;
-	nova_function_t *function = NULL;
 	const char *wanted = condition(job, "If-Match");
 	*ret_updated_us = 0;
 	if (!wanted)
 		return true;
-	if (nova_function_get(job_nova(job), name, &function, &error) != 0) {
-		job_fail_by(job, error);
-		nova_error_free(error);
+	nova_function_t *function = function_find(job, name);
+	if (!function)
 		return false;
-	}
 	bool same = matches(wanted, function);
 	*ret_updated_us = nova_function_updated_us(function);
 	nova_function_free(function);
@@ -125,6 +132,7 @@ static bool is_unchanged(struct job *job, const char *name, uint64_t *ret_update
 struct lists {
 	char **env, **labels;
 	struct bytes code;
+	const char **reset;
 };
 
 static void lists_done(struct lists *lists)
@@ -132,6 +140,7 @@ static void lists_done(struct lists *lists)
 	pairs_free(lists->env);
 	pairs_free(lists->labels);
 	bytes_free(&lists->code);
+	free(lists->reset);
 }
 
 static uint32_t check_of(const char *word)
@@ -167,6 +176,7 @@ static void take(const struct job *job, nova_function_opts *opts, struct lists *
 		(json_is_true(json_object_get(fields, "in_place")) ? NOVA_REGISTER_IN_PLACE : 0) |
 		(json_is_true(json_object_get(fields, "keep_tmp")) ? NOVA_REGISTER_KEEP_TMP : 0);
 	lists->env = pairs_of(json_object_get(fields, "env_vars"), &opts->env_count);
+	secrets_own(job, lists->env);
 	lists->labels = pairs_of(json_object_get(fields, "labels"), &opts->labels_count);
 	opts->env = (const char *const *)lists->env;
 	opts->labels = (const char *const *)lists->labels;
@@ -190,24 +200,99 @@ static void answer_stored(struct job *job, int code, unsigned status,
 	nova_error_free(error);
 }
 
+/* --- whose it is --- */
+
+static void refuse_name(struct job *job, const char *name)
+{
+	job_problem(job, 409, "exists", "the name '%.64s' is taken", name);
+}
+
+/* The owner of the function of that name, in `owner`; of none, who asks. False: it has been
+ * answered that it is somebody else's, or why that cannot be seen. */
+static bool find_owner(struct job *job, const char *name, char owner[OWNER_SIZE], bool *ret_exists)
+{
+	nova_error_t *error = NULL;
+	nova_function_t *function = NULL;
+	int code = nova_function_get(job_nova(job), name, &function, &error);
+	bool is_own = code == 0 && function_is_own(job, function);
+	*ret_exists = code == 0;
+	snprintf(owner, OWNER_SIZE, "%s", code == 0 ? function_owner(function) : job_owner(job));
+	if (code == 0 && !is_own)
+		refuse_name(job, name);
+	else if (code != 0 && code != NOVA_ENOTFOUND)
+		job_fail_by(job, error);
+	nova_function_free(function);
+	nova_error_free(error);
+	return is_own || code == NOVA_ENOTFOUND;
+}
+
+/* False: it has been answered that this is for novad, or who runs it. */
+static bool check_names(struct job *job, const char *name, const struct lists *lists)
+{
+	if (!job_is_admin(job) && !strncmp(name, MODES_PREFIX, strlen(MODES_PREFIX))) {
+		job_problem(job, 400, "invalid",
+			"names that begin with '%s' are for code that is "
+			"executed",
+			MODES_PREFIX);
+		return false;
+	}
+	for (char **at = lists->labels; at && *at; at++)
+		if (owner_is_label(*at)) {
+			job_problem(job, 400, "invalid",
+				"labels that begin with 'novad.' are set "
+				"by nobody");
+			return false;
+		}
+	return true;
+}
+
+static void own(struct lists *lists, nova_function_opts *opts, const char *owner)
+{
+	char *label = owner_label(owner);
+	size_t count = opts->labels_count;
+	if (!label)
+		return;
+	lists->labels = need(realloc(lists->labels, (count + 2) * sizeof(*lists->labels)));
+	lists->labels[count] = label;
+	lists->labels[count + 1] = NULL;
+	opts->labels = (const char *const *)lists->labels;
+	opts->labels_count = count + 1;
+}
+
+/* --- storing --- */
+
+/* Of the function that is there, if the moment is not 0: only if it is as it was then. */
 static void store(
-	struct job *job, const char *name, uint32_t flags, uint64_t if_updated_us, unsigned status)
+	struct job *job, const char *name, const char *owner, uint32_t flags, uint64_t if_updated_us)
 {
 	nova_error_t *error = NULL;
 	nova_function_t *function = NULL;
 	CLEANUP(lists_done) struct lists lists = { 0 };
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
+	bool replaces = job_path(job, "id")[0];
 	take(job, &opts, &lists);
+	if (!check_names(job, name, &lists))
+		return;
+	own(&lists, &opts, owner);
 	opts.name = name;
 	opts.flags |= flags;
 	opts.if_updated_us = if_updated_us;
 	int code = nova_function_register(job_nova(job), &opts, &function, &error);
-	answer_stored(job, code, status, &opts, function, error);
+	if (code != 0 || function_is_own(job, function)) {
+		answer_stored(job, code, replaces ? 200 : 201, &opts, function, error);
+		return;
+	}
+	refuse_name(job, name); /* somebody was faster, with the same */
+	nova_function_free(function);
 }
 
 static void create(struct job *job)
 {
-	store(job, job_field(job, "name"), 0, 0, 201);
+	bool exists;
+	char owner[OWNER_SIZE];
+	const char *name = job_field(job, "name");
+	if (find_owner(job, name, owner, &exists))
+		store(job, name, owner, 0, 0);
 }
 
 /* False: it has been answered that the function is not what the request takes it for. */
@@ -221,12 +306,34 @@ static bool is_meant(struct job *job, const char *name, uint64_t *ret_updated_us
 	return false;
 }
 
+/* One that is new replaces nothing: whoever is faster has the name. */
 static void replace(struct job *job)
 {
+	bool exists;
+	char owner[OWNER_SIZE];
 	uint64_t updated_us;
 	const char *name = job_path(job, "id");
-	if (is_meant(job, name, &updated_us))
-		store(job, name, NOVA_REGISTER_REPLACE, updated_us, 200);
+	if (find_owner(job, name, owner, &exists) && is_meant(job, name, &updated_us))
+		store(job, name, owner, exists ? NOVA_REGISTER_REPLACE : 0, updated_us);
+}
+
+/* What it is to have its defaults again for. Its owner is no default. */
+static void take_reset(const struct job *job, nova_function_update_opts *opts, struct lists *lists,
+	nova_function_opts *change, const char *owner)
+{
+	bool resets_labels = false;
+	size_t kept = 0;
+	lists->reset = texts_of(json_object_get(job_fields(job), "reset"), &opts->reset_count);
+	for (size_t i = 0; *owner && i < opts->reset_count; i++)
+		if (!strcmp(lists->reset[i], "labels"))
+			resets_labels = true;
+		else
+			lists->reset[kept++] = lists->reset[i];
+	if (*owner)
+		opts->reset_count = kept;
+	opts->reset = lists->reset;
+	if (change->labels_count || resets_labels)
+		own(lists, change, owner);
 }
 
 static void update(struct job *job)
@@ -236,17 +343,19 @@ static void update(struct job *job)
 	CLEANUP(lists_done) struct lists lists = { 0 };
 	nova_function_opts change = NOVA_FUNCTION_OPTS_INIT;
 	nova_function_update_opts opts = NOVA_FUNCTION_UPDATE_OPTS_INIT;
+	bool exists;
+	char owner[OWNER_SIZE];
 	const char *name = job_path(job, "id");
 	uint64_t updated_us;
-	if (!is_meant(job, name, &updated_us))
+	if (!find_owner(job, name, owner, &exists) || !is_meant(job, name, &updated_us))
 		return;
 	take(job, &change, &lists);
+	if (!check_names(job, name, &lists))
+		return;
 	change.if_updated_us = updated_us;
-	const char **reset = texts_of(json_object_get(job_fields(job), "reset"), &opts.reset_count);
+	take_reset(job, &opts, &lists, &change, owner);
 	opts.change = &change;
-	opts.reset = reset;
 	int code = nova_function_update(job_nova(job), name, &opts, &function, &error);
-	free(reset);
 	answer_stored(job, code, 200, &change, function, error);
 }
 
@@ -254,49 +363,74 @@ static void update(struct job *job)
 
 static void get(struct job *job)
 {
-	nova_error_t *error = NULL;
-	nova_function_t *function = NULL;
 	const char *known = condition(job, "If-None-Match");
-	if (nova_function_get(job_nova(job), job_path(job, "id"), &function, &error) != 0)
-		job_fail_by(job, error);
-	else
+	nova_function_t *function = function_find(job, job_path(job, "id"));
+	if (function)
 		function_answer(job, 200, function);
 	if (function && known && matches(known, function)) {
 		json_object_del(job_reply(job), "body");
 		job_status(job, 304);
 	}
 	nova_function_free(function);
-	nova_error_free(error);
 }
 
-/* Of a list that has one more than the page, if there are more. */
-static json_t *page_of(nova_function_t **all, size_t count, size_t most)
+/* Those of a page of the library's that are there for who asks. False: the list is full. */
+static bool add_shown(
+	struct job *job, struct function_page *page, nova_function_t **all, size_t count)
 {
-	json_t *list = need(json_array());
-	for (size_t i = 0; i < count && i < most; i++)
-		json_array_append_new(list, function_json(all[i]));
-	const char *next = count > most ? nova_function_name(all[most - 1]) : NULL;
-	return json_pack("{s:o,s:s?}", "functions", list, "next_cursor", next);
+	for (size_t i = 0; i < count; i++) {
+		if (!function_is_shown(job, all[i]))
+			continue;
+		if (json_array_size(page->list) == page->most)
+			return false;
+		json_array_append_new(page->list, page->describe(job, all[i]));
+		snprintf(page->last, sizeof(page->last), "%s", nova_function_name(all[i]));
+	}
+	return true;
+}
+
+bool functions_page(
+	struct job *job, struct function_page *page, const char *label, const char *after)
+{
+	bool more = true, room = true;
+	char behind[65];
+	nova_error_t *error = NULL;
+	page->list = need(json_array());
+	while (more && room && !error && !job_is_canceled(job)) {
+		size_t count = 0;
+		nova_function_t **all = NULL;
+		nova_function_list_opts opts = NOVA_FUNCTION_LIST_OPTS_INIT;
+		opts.labels = &label;
+		opts.labels_count = label != NULL;
+		opts.after = after;
+		opts.limit = (uint32_t)page->most + 1;
+		nova_function_list(job_nova(job), &opts, &all, &count, &error);
+		more = count == opts.limit;
+		room = add_shown(job, page, all, count);
+		if (count)
+			snprintf(behind, sizeof(behind), "%s", nova_function_name(all[count - 1]));
+		after = behind;
+		nova_function_list_free(all, count);
+	}
+	page->is_last = room;
+	if (error)
+		job_fail_by(job, error);
+	bool done = !error;
+	nova_error_free(error);
+	return done;
 }
 
 static void list(struct job *job)
 {
-	size_t count = 0;
-	nova_error_t *error = NULL;
-	nova_function_t **all = NULL;
-	nova_function_list_opts opts = NOVA_FUNCTION_LIST_OPTS_INIT;
 	const char *label = job_query(job, "label"), *limit = job_query(job, "limit");
-	uint32_t most = limit ? (uint32_t)strtoul(limit, NULL, 10) : PAGE;
-	opts.labels = &label;
-	opts.labels_count = label != NULL;
-	opts.after = job_query(job, "cursor");
-	opts.limit = most + 1;
-	if (nova_function_list(job_nova(job), &opts, &all, &count, &error) != 0)
-		job_fail_by(job, error);
-	else
-		job_answer(job, page_of(all, count, most));
-	nova_function_list_free(all, count);
-	nova_error_free(error);
+	struct function_page page = { .describe = function_json };
+	page.most = limit ? strtoul(limit, NULL, 10) : PAGE;
+	if (label && owner_is_label(label))
+		label = "novad."; /* which nobody has */
+	if (functions_page(job, &page, label, job_query(job, "cursor")))
+		job_answer(job, json_pack("{s:O,s:s?}", "functions", page.list, "next_cursor",
+					page.is_last ? NULL : page.last));
+	json_decref(page.list);
 }
 
 static void drop(struct job *job)
@@ -319,5 +453,5 @@ const struct job_verb verb_function_list = { .name = "list", .work = list };
 const struct job_verb verb_function_create = { .name = "create", .work = create };
 const struct job_verb verb_function_get = { .name = "get", .work = get };
 const struct job_verb verb_function_replace = { .name = "replace", .work = replace };
-const struct job_verb verb_function_update = { .name = "update", .work = update };
-const struct job_verb verb_function_delete = { .name = "delete", .work = drop };
+VERB_OF_FUNCTION(verb_function_update, "update", work_on_own_function, update);
+VERB_OF_FUNCTION(verb_function_delete, "delete", work_on_own_function, drop);

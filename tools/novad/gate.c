@@ -477,6 +477,8 @@ bool gate_head_again(struct exchange *x)
 		exchange_problem(x, 503, "stopping", "novad is stopping: try another one");
 	else if (is_unverified(x) && signature_names_body(x))
 		take_signer(x);
+	else if (x->route->flags & ROUTE_ADMIN && x->key && !x->key->admin)
+		exchange_problem(x, 403, "not_yours", "this is for keys of admins");
 	if (x->answered || !check_rate(x))
 		return false;
 	if (x->route->flags & ROUTE_LATER) {
@@ -649,12 +651,14 @@ bool gate_whole(struct exchange *x)
 			!strncmp(x->path, PREFIX "/", strlen(PREFIX "/"));
 	json_t *names = need(json_object()), *query = read_query(x);
 	match(x->path + (prefixed ? strlen(PREFIX) : 0), x->route->path, names);
-	char run[33];
-	random_hex(run, 16); /* a client may give the same X-Request-Id twice */
+	char run[EXECUTION_SIZE], owner[OWNER_SIZE];
+	key_owner(x->key, owner);
+	execution_id(owner, run); /* a client may give the same X-Request-Id twice */
 	x->options = need(json_pack("{s:o,s:o,s:s,s:o*,s:o*,s:o*}", "path", names, "query", query,
 		"run", run, "key", x->key ? text_json(x->key->name, strlen(x->key->name)) : NULL,
 		"If-Match", header_json(x, "If-Match"), "If-None-Match",
 		header_json(x, "If-None-Match")));
+	owner_options(x->options, x->key);
 	if (x->route->flags & ROUTE_PLUGGED)
 		add_plugged(x);
 	else if (!x->answered)

@@ -48,15 +48,10 @@ static void release(void *instance)
 /* The instance of the path, which the job then holds; NULL: it has been answered. */
 nova_instance_t *instance_of(struct job *job)
 {
-	nova_error_t *error = NULL;
-	nova_instance_t *instance = NULL;
 	const char *streamed = job_field(job, "instance");
-	const char *id = streamed ? streamed : job_path(job, "id");
-	if (nova_instance_get(job_nova(job), id, &instance, &error) == 0)
+	nova_instance_t *instance = instance_find(job, streamed ? streamed : job_path(job, "id"));
+	if (instance)
 		job_hold(job, instance, release);
-	else
-		job_fail_by(job, error);
-	nova_error_free(error);
 	return instance;
 }
 
@@ -70,6 +65,9 @@ int instance_submit(
 	opts.name = job_field(job, "name");
 	opts.key = job_key(job);
 	opts.snapshot = job_field(job, "snapshot_id");
+	if (!may_call_function(job, opts.function) ||
+		(opts.snapshot && !may_use_snapshot(job, opts.snapshot)))
+		return NOVA_ENOTFOUND;
 	opts.memory_mb = job_field_number(job, "memory_mb");
 	opts.vcpus = job_field_number(job, "cpu_cores");
 	opts.userdata = job;
@@ -78,6 +76,7 @@ int instance_submit(
 
 void instance_end(nova_instance_t *instance)
 {
+	facts_drop(FACTS_INSTANCE, nova_instance_id(instance));
 	nova_vm_kill(nova_instance_vm(instance));
 	nova_instance_stop(instance, 1, NULL);
 }
@@ -100,6 +99,7 @@ void instance_collect_started(struct job *job, nova_call_t *call)
 	nova_instance_t *instance = instance_collect(job, call);
 	if (!instance)
 		return;
+	instance_note(job, instance, "");
 	job_status(job, 201);
 	job_answer(job, instance_json(instance));
 	nova_instance_free(instance);
@@ -116,7 +116,8 @@ static void list(struct job *job)
 	if (nova_instance_list(job_nova(job), &all, &count, &error) != 0)
 		job_fail_by(job, error);
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(array, instance_json(all[i]));
+		if (instance_is_shown(job, all[i]))
+			json_array_append_new(array, instance_json(all[i]));
 	job_answer(job, json_pack("{s:o}", "instances", array));
 	nova_instance_list_free(all, count);
 	nova_error_free(error);
@@ -156,7 +157,7 @@ static void stop(struct job *job)
 	if (!instance)
 		return;
 	int code = nova_instance_stop(instance, job_field_number(job, "grace_ms"), &error);
-	memo_drop(MEMO_PARENT, nova_instance_id(instance));
+	facts_drop(FACTS_INSTANCE, nova_instance_id(instance));
 	if (code != 0 && code != NOVA_ETIMEDOUT)
 		job_fail_by(job, error);
 	else

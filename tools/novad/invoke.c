@@ -43,7 +43,7 @@ static bool is_mode(const struct job *job, const char *mode)
 	return given && !strcmp(given, mode);
 }
 
-static int take_options(struct job *job, nova_invoke_opts *opts, nova_error_t **error)
+static int take_options(struct job *job, nova_invoke_opts *opts)
 {
 	const char *instance = job_query(job, "instance"), *timeout = job_query(job, "timeout_ms");
 	opts->snapshot = job_query(job, "snapshot");
@@ -61,7 +61,11 @@ static int take_options(struct job *job, nova_invoke_opts *opts, nova_error_t **
 		job_problem(job, 400, "invalid", "this mode needs the parameter '%s'", missing);
 		return NOVA_EINVAL;
 	}
-	return instance ? nova_instance_get(job_nova(job), instance, &opts->instance, error) : 0;
+	if (!may_call_function(job, job_path(job, "id")) ||
+		(opts->snapshot && !may_use_snapshot(job, opts->snapshot)))
+		return NOVA_ENOTFOUND;
+	opts->instance = instance ? instance_find(job, instance) : NULL;
+	return instance && !opts->instance ? NOVA_ENOTFOUND : 0;
 }
 
 static int submit_function(
@@ -73,7 +77,7 @@ static int submit_function(
 		job_problem(job, 400, "malformed", "the body has a NUL, which JSON has not");
 		return NOVA_EINVAL;
 	}
-	int code = take_options(job, &opts, error);
+	int code = take_options(job, &opts);
 	if (code == 0)
 		code = nova_queue_submit(queue, job_path(job, "id"), body->len ? body->data : "{}",
 			&opts, ret_call, error);
@@ -121,9 +125,9 @@ static void add_headers(struct job *job, const nova_result_t *result)
 static void remember(struct job *job, const nova_result_t *result)
 {
 	const char *name = job_path(job, "id");
-	char function[MEMO_SIZE];
+	char function[65];
 	snprintf(function, sizeof(function), "%.*s", (int)strcspn(name, ":"), name);
-	snapshot_remember(nova_result_snapshot(result), function, nova_result_version(result));
+	snapshot_note(job, nova_result_snapshot(result), function, nova_result_version(result));
 }
 
 static void collect(struct job *job, nova_call_t *call)

@@ -205,11 +205,11 @@ static void delete_file(struct job *job)
 	done(job, code, error);
 }
 
-const struct job_verb verb_kept_list = { .name = "list", .work = list };
-const struct job_verb verb_kept_get = { .name = "get", .work = get };
-const struct job_verb verb_kept_put = { .name = "put", .work = put };
-const struct job_verb verb_kept_delete = { .name = "delete", .work = delete_one };
-const struct job_verb verb_kept_file_list = { .name = "list", .work = list_files };
-const struct job_verb verb_kept_file_get = { .name = "get", .work = get_file };
-const struct job_verb verb_kept_file_put = { .name = "put", .work = put_file };
-const struct job_verb verb_kept_file_delete = { .name = "delete", .work = delete_file };
+VERB_OF_FUNCTION(verb_kept_list, "list", work_on_own_function, list);
+VERB_OF_FUNCTION(verb_kept_get, "get", work_on_own_function, get);
+VERB_OF_FUNCTION(verb_kept_put, "put", work_on_own_function, put);
+VERB_OF_FUNCTION(verb_kept_delete, "delete", work_on_own_function, delete_one);
+VERB_OF_FUNCTION(verb_kept_file_list, "list", work_on_own_function, list_files);
+VERB_OF_FUNCTION(verb_kept_file_get, "get", work_on_own_function, get_file);
+VERB_OF_FUNCTION(verb_kept_file_put, "put", work_on_own_function, put_file);
+VERB_OF_FUNCTION(verb_kept_file_delete, "delete", work_on_own_function, delete_file);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Keys, as long as the store has none: a file with a line for each, KEY or NAME=KEY, where KEY is
- * the key itself or "sha256:" and the hash of it; then what it may have, as rate=100/s. Only hashes
- * stay in memory, and what is presented is compared by its hash, in a time that tells nothing. A
+ * the key itself or "sha256:" and the hash of it; then what it may have, as rate=100/s, or admin.
+ * Only hashes stay in memory, and what is presented is compared by its hash, in a time that tells
+ * nothing. A
  * key without a name is called by a part of its hash, and not by its line, which others change.
  */
 #include <fcntl.h>
@@ -22,8 +23,8 @@
 #define HASHED    "sha256:"
 #define LIMIT_MAX 1000000
 
-static const char no_key[] = "is no key of at least 16 characters, alone or with limits as "
-			     "'rate=100/s burst=20'";
+static const char no_key[] = "is no key of at least 16 characters, alone or with 'admin' and "
+			     "limits as 'rate=100/s burst=20'";
 
 struct keys {
 	char *path;
@@ -56,10 +57,18 @@ void key_change(struct key *key, const struct key *to)
 {
 	memcpy(key->name, to->name, sizeof(key->name));
 	memcpy(key->hash, to->hash, sizeof(key->hash));
+	key->admin = to->admin;
 	key->rate = to->rate;
 	key->period_ms = to->period_ms;
 	key->burst = to->burst;
 	key->valid = to->valid;
+}
+
+void key_owner(const struct key *key, char owner[OWNER_SIZE])
+{
+	*owner = 0;
+	if (key)
+		hex_of(owner, key->hash, sizeof(key->hash));
 }
 
 static void hash(const char *text, size_t len, unsigned char *out)
@@ -83,10 +92,14 @@ static uint32_t number_of(const char *text, char **ret_rest)
 	return number <= LIMIT_MAX ? (uint32_t)number : 0;
 }
 
-/* rate=100/s, 100/m or 100/h; burst=20. False: it is neither. */
-static bool take_limit(struct key *key, const char *word)
+/* admin; rate=100/s, 100/m or 100/h; burst=20. False: it is none of them. */
+static bool take_word(struct key *key, const char *word)
 {
 	char *rest = NULL;
+	if (!strcmp(word, "admin")) {
+		key->admin = true;
+		return true;
+	}
 	if (!strncmp(word, "burst=", 6)) {
 		key->burst = number_of(word + 6, &rest);
 		return key->burst && !*rest;
@@ -101,11 +114,11 @@ static bool take_limit(struct key *key, const char *word)
 	return key->period_ms;
 }
 
-static bool take_limits(struct key *key, char *words)
+static bool take_words(struct key *key, char *words)
 {
 	char *word;
 	while ((word = strsep(&words, " \t\r\n")) != NULL)
-		if (*word && !take_limit(key, word))
+		if (*word && !take_word(key, word))
 			return false;
 	if (!key->burst)
 		key->burst = key->rate;
@@ -146,13 +159,15 @@ static const char *take_line(struct reading *reading, char *line)
 	char *rest = text + strcspn(text, " \t\r\n");
 	if (*rest)
 		*rest++ = 0;
-	if (!take_limits(&key, rest))
+	if (!take_words(&key, rest))
 		return no_key;
 	char *equals = strchr(text, '=');
 	if (equals) {
 		*equals = 0;
 		name = text;
 		text = equals + 1;
+	} else {
+		key.admin = true; /* that of who runs this server */
 	}
 	if (!strncmp(text, HASHED, strlen(HASHED))) {
 		if (!read_hash(text + strlen(HASHED), key.hash))

@@ -128,15 +128,11 @@ bool lambda_begin(struct exchange *x)
 
 static void check(struct job *job)
 {
-	nova_error_t *error = NULL;
-	nova_function_t *function = NULL;
 	char *target = target_of(job);
-	if (target && nova_function_get(job_nova(job), target, &function, &error) != 0)
-		job_fail_by(job, error);
-	else if (target)
+	nova_function_t *function = target ? function_find(job, target) : NULL;
+	if (function)
 		job_status(job, 204);
 	nova_function_free(function);
-	nova_error_free(error);
 	free(target);
 }
 
@@ -181,6 +177,8 @@ static int submit(
 	call->target = target_of(job);
 	if (!call->target)
 		return NOVA_EINVAL;
+	if (!may_call_function(job, call->target))
+		return NOVA_ENOTFOUND;
 	opts.request_id = job_id(job);
 	opts.key = job_key(job);
 	opts.client_context = job_text(job, "client_context");
@@ -313,29 +311,21 @@ static json_t *configuration(const nova_function_t *f, const char *qualifier)
 		modified, "Version", version, "State", "Active"));
 }
 
+static json_t *latest(const struct job *job, const nova_function_t *function)
+{
+	(void)job;
+	return configuration(function, NULL);
+}
+
 static void list(struct job *job)
 {
-	size_t count = 0;
-	nova_error_t *error = NULL;
-	nova_function_t **all = NULL;
-	nova_function_list_opts opts = NOVA_FUNCTION_LIST_OPTS_INIT;
 	const char *limit = job_query(job, "MaxItems");
-	size_t most = limit ? strtoul(limit, NULL, 10) : PAGE;
-	opts.after = job_query(job, "Marker");
-	opts.limit = (uint32_t)most + 1;
-	if (nova_function_list(job_nova(job), &opts, &all, &count, &error) != 0)
-		job_fail_by(job, error);
-	json_t *page = need(json_array());
-	for (size_t i = 0; i < count && i < most; i++)
-		json_array_append_new(page, configuration(all[i], NULL));
-	const char *next = count > most ? nova_function_name(all[most - 1]) : NULL;
-	json_t *body = need(json_pack("{s:o,s:s*}", "Functions", page, "NextMarker", next));
-	if (error)
-		json_decref(body);
-	else
-		job_answer(job, body);
-	nova_function_list_free(all, count);
-	nova_error_free(error);
+	struct function_page page = { .describe = latest };
+	page.most = limit ? strtoul(limit, NULL, 10) : PAGE;
+	if (functions_page(job, &page, NULL, job_query(job, "Marker")))
+		job_answer(job, json_pack("{s:O,s:s*}", "Functions", page.list, "NextMarker",
+					page.is_last ? NULL : page.last));
+	json_decref(page.list);
 }
 
 static const char *qualifier_of(const char *target)
@@ -346,16 +336,12 @@ static const char *qualifier_of(const char *target)
 
 static void get(struct job *job)
 {
-	nova_error_t *error = NULL;
-	nova_function_t *function = NULL;
 	char *target = target_of(job);
-	if (target && nova_function_get(job_nova(job), target, &function, &error) != 0)
-		job_fail_by(job, error);
-	else if (target)
+	nova_function_t *function = target ? function_find(job, target) : NULL;
+	if (function)
 		job_answer(job, json_pack("{s:o}", "Configuration",
 					configuration(function, qualifier_of(target))));
 	nova_function_free(function);
-	nova_error_free(error);
 	free(target);
 }
 

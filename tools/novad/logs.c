@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What calls have left behind: the log of calls (nova/invocation.h), by pages and one by one, and
- * what it comes to by function. As for functions, one key sees the calls of all. Code that was run
- * once belongs to no function: who has a key finds it by its id, which nobody else was told.
+ * what it comes to by function. A key sees the calls that it has made itself, and an admin all.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #define PAGE      100
 #define PAGE_MOST 1000
+#define SEEN_MOST 20000 /* records looked at for one page: the next goes on there */
 #define WAIT_MOST 60000
 #define TIME_MOST INT64_C(99999999999999999) /* so many digits a query's number may have */
 
@@ -72,28 +72,42 @@ static json_t *record_json(const nova_invocation *r)
 
 /* --- pages --- */
 
-static bool is_shown(const struct job *job, const nova_invocation *r)
+struct log_page {
+	json_t *list;
+	size_t most;
+	size_t seen, bytes; /* of all that the library gave */
+	bool more;          /* behind what was seen */
+	int64_t until;      /* as now_ms(): so long it waits for one */
+};
+
+/* What comes meanwhile and may not be shown is no reason to answer. */
+static bool goes_on(const struct job *job, const struct log_page *page)
 {
-	return *r->function || !job_key(job);
+	if (page->more)
+		return json_array_size(page->list) < page->most && page->seen < SEEN_MOST &&
+		       page->bytes < NOVA_INVOCATION_PAGE_BYTES;
+	return !json_array_size(page->list) && now_ms() < page->until && !job_is_canceled(job);
 }
 
-/* A page of the library's, of which some records may not be shown. *ret_more: behind it there may
- * be more; *ret_bytes: what it has printed. */
-static int add_records(struct job *job, nova_invocation_list_opts *opts, json_t *list,
-	bool *ret_more, size_t *ret_bytes, nova_error_t **error)
+/* A page of the library's, of which some records may not be shown. */
+static int add_records(struct job *job, nova_invocation_list_opts *opts, struct log_page *page,
+	nova_error_t **error)
 {
 	const nova_invocation **found = NULL;
-	size_t count = 0;
+	size_t count = 0, bytes = 0, i;
+	int64_t left = page->more ? 0 : page->until - now_ms();
+	opts->wait_ms = left > 0 ? (uint32_t)left : 0;
 	int code = nova_invocation_list(job_nova(job), opts, &found, &count, error);
-	*ret_bytes = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (is_shown(job, found[i]))
-			json_array_append_new(list, record_json(found[i]));
-		*ret_bytes += found[i]->out_len + found[i]->err_len;
+	for (i = 0; i < count && json_array_size(page->list) < page->most; i++) {
+		if (owns_execution(job, found[i]->request_id))
+			json_array_append_new(page->list, record_json(found[i]));
+		bytes += found[i]->out_len + found[i]->err_len;
 		opts->cursor = found[i]->number;
 	}
 	nova_invocation_list_free(found, count);
-	*ret_more = count == opts->limit || *ret_bytes >= NOVA_INVOCATION_PAGE_BYTES;
+	page->seen += i;
+	page->bytes += bytes;
+	page->more = i < count || count == opts->limit || bytes >= NOVA_INVOCATION_PAGE_BYTES;
 	return code;
 }
 
@@ -105,7 +119,6 @@ static void take_query(struct job *job, nova_invocation_list_opts *opts)
 	opts->version = (uint32_t)query_number(job, "version");
 	opts->errors = query_is(job, "errors", "true");
 	opts->cursor = query_number(job, "cursor");
-	opts->wait_ms = (uint32_t)query_number(job, "wait_ms");
 	opts->interrupt = job_interrupt(job);
 	if (query_is(job, "order", "oldest"))
 		opts->order = NOVA_INVOCATION_OLDEST;
@@ -123,29 +136,22 @@ static void list(struct job *job)
 	nova_error_t *error = NULL;
 	nova_invocation_list_opts opts = NOVA_INVOCATION_LIST_OPTS_INIT;
 	uint64_t limit = query_number(job, "limit");
-	size_t most = limit ? limit : PAGE, bytes = 0;
-	int code = 0;
-	bool more = true;
 	take_query(job, &opts);
-	if (opts.wait_ms && opts.order != NOVA_INVOCATION_OLDEST) {
+	if (query_number(job, "wait_ms") && opts.order != NOVA_INVOCATION_OLDEST) {
 		job_problem(job, 400, "invalid", "'wait_ms' needs order=oldest");
 		return;
 	}
-	json_t *records = need(json_array());
-	while (code == 0 && more && json_array_size(records) < most &&
-		bytes < NOVA_INVOCATION_PAGE_BYTES) {
-		opts.limit = (uint32_t)(most - json_array_size(records));
-		code = add_records(job, &opts, records, &more, &bytes, &error);
-		opts.wait_ms = 0;
-	}
-	json_t *page = need(json_pack(
-		"{s:o,s:o}", "invocations", records, "next_cursor", next_of(&opts, more)));
-	if (code == 0)
-		job_answer(job, page);
-	else
-		json_decref(page);
-	if (code != 0)
+	struct log_page page = { .list = need(json_array()), .most = limit ? limit : PAGE };
+	page.until = now_ms() + (int64_t)query_number(job, "wait_ms");
+	opts.limit = job_is_admin(job) ? (uint32_t)page.most : PAGE_MOST;
+	while (add_records(job, &opts, &page, &error) == 0 && goes_on(job, &page))
+		;
+	if (error)
 		job_fail_by(job, error);
+	else
+		job_answer(job, json_pack("{s:O,s:o}", "invocations", page.list, "next_cursor",
+					next_of(&opts, page.more)));
+	json_decref(page.list);
 	nova_error_free(error);
 }
 
@@ -157,7 +163,8 @@ static void get(struct job *job)
 	nova_invocation_list_opts opts = NOVA_INVOCATION_LIST_OPTS_INIT;
 	opts.request_id = job_path(job, "id");
 	opts.limit = 1;
-	if (nova_invocation_list(job_nova(job), &opts, &found, &count, &error) != 0)
+	if (owns_execution(job, opts.request_id) &&
+		nova_invocation_list(job_nova(job), &opts, &found, &count, &error) != 0)
 		job_fail_by(job, error);
 	else if (!count)
 		job_problem(job, 404, "not_found",
@@ -180,26 +187,59 @@ static json_t *summary_json(const nova_invocation_summary *s)
 		(json_int_t)s->p99_us, "longest_us", (json_int_t)s->longest_us));
 }
 
-static void summarize(struct job *job)
+/* Adds what it comes to. False: the job has failed. */
+static bool add_summaries(struct job *job, const nova_invocation_summary_opts *opts, json_t *all)
 {
 	size_t count = 0;
 	nova_error_t *error = NULL;
 	const nova_invocation_summary **found = NULL;
+	int code = nova_invocation_summarize(job_nova(job), opts, &found, &count, &error);
+	if (code != 0)
+		job_fail_by(job, error);
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(all, summary_json(found[i]));
+	nova_invocation_summaries_free(found, count);
+	nova_error_free(error);
+	return code == 0;
+}
+
+/* One by one, from when it was made: its name may have been that of somebody else's. */
+static bool add_own(struct job *job, const nova_invocation_summary_opts *asked, json_t *all)
+{
+	size_t count = 0;
+	nova_error_t *error = NULL;
+	nova_function_t **own = NULL;
+	nova_function_list_opts opts = NOVA_FUNCTION_LIST_OPTS_INIT;
+	char *label = owner_label(job_owner(job));
+	opts.labels = (const char *const *)&label;
+	opts.labels_count = 1;
+	bool done = nova_function_list(job_nova(job), &opts, &own, &count, &error) == 0;
+	if (!done)
+		job_fail_by(job, error);
+	for (size_t i = 0; i < count && done && !job_is_canceled(job); i++) {
+		nova_invocation_summary_opts one = *asked;
+		uint64_t made_us = nova_function_created_us(own[i]);
+		one.function = nova_function_name(own[i]);
+		one.since_us = made_us > one.since_us ? made_us : one.since_us;
+		if (!asked->function || !strcmp(asked->function, one.function))
+			done = add_summaries(job, &one, all);
+	}
+	nova_function_list_free(own, count);
+	nova_error_free(error);
+	free(label);
+	return done;
+}
+
+static void summarize(struct job *job)
+{
+	json_t *all = need(json_array());
 	nova_invocation_summary_opts opts = NOVA_INVOCATION_SUMMARY_OPTS_INIT;
 	opts.function = job_query(job, "function");
 	opts.since_us = query_number(job, "since_us");
 	opts.until_us = query_number(job, "until_us");
-	if (nova_invocation_summarize(job_nova(job), &opts, &found, &count, &error) != 0) {
-		job_fail_by(job, error);
-		nova_error_free(error);
-		return;
-	}
-	json_t *all = need(json_array());
-	for (size_t i = 0; i < count; i++)
-		if (*found[i]->function || !job_key(job))
-			json_array_append_new(all, summary_json(found[i]));
-	job_answer(job, json_pack("{s:o}", "functions", all));
-	nova_invocation_summaries_free(found, count);
+	if (job_is_admin(job) ? add_summaries(job, &opts, all) : add_own(job, &opts, all))
+		job_answer(job, json_pack("{s:O}", "functions", all));
+	json_decref(all);
 }
 
 const struct job_verb verb_logs_list = { .name = "list", .work = list };

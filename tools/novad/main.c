@@ -143,8 +143,9 @@ static void *open_front(struct loop *loop, struct jobs *jobs, const struct serve
 {
 	struct novad *novad = opts->userdata;
 	snprintf(why, size, "not started");
-	if (!open_keys(novad) || (novad->settings.tls && !tls_open(&novad->tls, &novad->settings,
-								 novad->directory, novad->log)))
+	if (!facts_open(novad->directory, nova_host_get(novad->nova)) || !open_keys(novad) ||
+		(novad->settings.tls &&
+			!tls_open(&novad->tls, &novad->settings, novad->directory, novad->log)))
 		return NULL;
 	return http_front.open(loop, jobs, opts, why, size);
 }
@@ -235,7 +236,7 @@ int main(int argc, char **argv)
 		     novad.settings.aws_credentials ? print_credentials(&novad) :
 						      serve(&novad);
 	nova_config_free(novad.config);
-	memo_free();
+	facts_close();
 	sandboxes_free();
 	keys_free(novad.keys);
 	stored_free();

@@ -3,7 +3,8 @@
  * Code in the modes that keep something: checkpointed, branched, persistent. It is the event of a
  * function, one for each language and machine, that runs what it is given (runner/): so it has all
  * that calls of functions have, and what it leaves is in the memory of its VM. A function that is
- * registered stays: who changes a runner changes RUNNER, too.
+ * registered stays: who changes a runner changes MODES_PREFIX, too. Each key has functions of its
+ * own, as code in them reaches what a function keeps.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,6 @@
 #include "runner_python.h"
 #include "runner_shell.h"
 
-#define RUNNER     "execute"
 #define NAME_SIZE  65
 #define DAY_S      86400
 #define DEFAULT_MS 30000
@@ -154,19 +154,22 @@ static uint32_t number_in(const json_t *object, const char *name)
 	return (uint32_t)json_integer_value(json_object_get(object, name));
 }
 
-/* As "execute-python", or "execute-python-256m-2c-nat". */
-static void name_of(char *out, const json_t *fields, const struct runner *runner)
+/* As "execute-python", or "execute-python-256m-2c-nat-" and the beginning of its owner. */
+static void name_of(
+	char *out, const struct job *job, const json_t *fields, const struct runner *runner)
 {
 	const json_t *machine = json_object_get(fields, "resources");
 	uint32_t memory = number_in(machine, "memory_mb"), cpus = number_in(machine, "cpu_cores");
 	const char *network = text_of(fields, "network");
-	size_t len = (size_t)snprintf(out, NAME_SIZE, RUNNER "-%s", runner->runtime);
+	size_t len = (size_t)snprintf(out, NAME_SIZE, MODES_PREFIX "%s", runner->runtime);
 	if (memory)
 		len += (size_t)snprintf(out + len, NAME_SIZE - len, "-%um", memory);
 	if (cpus)
 		len += (size_t)snprintf(out + len, NAME_SIZE - len, "-%uc", cpus);
 	if (network)
-		snprintf(out + len, NAME_SIZE - len, "-%.30s", network);
+		len += (size_t)snprintf(out + len, NAME_SIZE - len, "-%.16s", network);
+	if (*job_owner(job))
+		snprintf(out + len, NAME_SIZE - len, "-%.*s", OWNER_TAG, job_owner(job));
 }
 
 static int register_it(struct job *job, const char *name, const struct runner *runner,
@@ -176,11 +179,22 @@ static int register_it(struct job *job, const char *name, const struct runner *r
 	nova_function_t *function = NULL;
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	int code = nova_function_get(job_nova(job), name, &function, error);
+	bool is_own = code == 0 && !strcmp(function_owner(function), job_owner(job));
 	nova_function_free(function);
+	if (code == 0 && !is_own) {
+		job_problem(job, 409, "exists",
+			"the function '%s' is not the one that runs such code: an admin may delete "
+			"it",
+			name);
+		return NOVA_EEXIST;
+	}
 	if (code != NOVA_ENOTFOUND)
 		return code;
 	nova_error_free(*error);
 	*error = NULL;
+	char *label = owner_label(job_owner(job));
+	opts.labels = (const char *const *)&label;
+	opts.labels_count = label != NULL;
 	opts.name = name;
 	opts.runtime = runner->runtime;
 	opts.code = runner->code;
@@ -192,6 +206,7 @@ static int register_it(struct job *job, const char *name, const struct runner *r
 	opts.flags = NOVA_REGISTER_TEMPLATE | (runner->is_shell ? 0 : NOVA_REGISTER_IN_PLACE);
 	opts.interrupt = job_interrupt(job);
 	code = nova_function_register(job_nova(job), &opts, NULL, error);
+	free(label);
 	if (code != NOVA_EEXIST) /* somebody was faster */
 		return code;
 	nova_error_free(*error);
@@ -203,7 +218,7 @@ static int register_it(struct job *job, const char *name, const struct runner *r
 static bool runs(const char *function, const struct runner *runner)
 {
 	char name[NAME_SIZE];
-	size_t len = (size_t)snprintf(name, sizeof(name), RUNNER "-%s", runner->runtime);
+	size_t len = (size_t)snprintf(name, sizeof(name), MODES_PREFIX "%s", runner->runtime);
 	return !strncmp(function, name, len) && (!function[len] || function[len] == '-');
 }
 
@@ -218,20 +233,19 @@ static int check_function(struct job *job, const char *function, const struct ru
 	return NOVA_EINVAL;
 }
 
-/* Of the snapshot that it goes on from, if this process has taken it. */
-static int find_parent(struct job *job, const char *parent, const struct runner *runner,
-	char name[NAME_SIZE], nova_error_t **error)
+/* Of the snapshot that it goes on from, if novad has taken it. */
+static int find_parent(
+	struct job *job, const char *parent, const struct runner *runner, char name[NAME_SIZE])
 {
-	char known[MEMO_SIZE];
-	nova_snapshot_t *snapshot = NULL;
-	int code = nova_snapshot_open(nova_host_get(job_nova(job)), parent, &snapshot, error);
-	if (code != 0)
-		return code;
+	char known[NAME_SIZE];
+	nova_snapshot_t *snapshot = snapshot_find(job, parent);
+	if (!snapshot)
+		return NOVA_ENOTFOUND;
 	bool is_known = snapshot_function(snapshot, known);
 	nova_snapshot_free(snapshot);
 	if (!is_known)
 		return 0;
-	snprintf(name, NAME_SIZE, "%.64s", known);
+	memcpy(name, known, NAME_SIZE);
 	return check_function(job, name, runner);
 }
 
@@ -239,10 +253,10 @@ static int find_function(struct job *job, const json_t *fields, const struct run
 	char name[NAME_SIZE], nova_error_t **error)
 {
 	const char *parent = text_of(fields, "parent_snapshot");
-	name_of(name, fields, runner);
+	name_of(name, job, fields, runner);
 	if (text_of(fields, "instance")) /* which has its function */
 		return 0;
-	int code = parent ? find_parent(job, parent, runner, name, error) : 0;
+	int code = parent ? find_parent(job, parent, runner, name) : 0;
 	return code == 0 ? register_it(job, name, runner, fields, error) : code;
 }
 
@@ -363,16 +377,19 @@ static int find_instance(struct job *job, const json_t *fields, const struct run
 	if (!is_persistent(fields))
 		return 0;
 	if (given) {
-		int code = nova_instance_get(job_nova(job), given, &kept->instance, error);
-		return code == 0 ?
+		kept->instance = instance_find(job, given);
+		return kept->instance ?
 			       check_function(job, nova_instance_function(kept->instance), runner) :
-			       code;
+			       NOVA_ENOTFOUND;
 	}
 	opts.function = function;
 	opts.interrupt = job_interrupt(job);
 	opts.key = job_key(job);
 	kept->is_new = true;
-	return nova_instance_start(job_nova(job), &opts, &kept->instance, error);
+	int code = nova_instance_start(job_nova(job), &opts, &kept->instance, error);
+	if (code == 0)
+		instance_note(job, kept->instance, "");
+	return code;
 }
 
 static int call(struct job *job, const json_t *fields, const struct runner *runner,
@@ -397,6 +414,14 @@ static int call(struct job *job, const json_t *fields, const struct runner *runn
 	return code;
 }
 
+static void note_left(struct job *job, const char *id)
+{
+	struct facts facts = { .name = "" };
+	snprintf(facts.owner, sizeof(facts.owner), "%s", job_owner(job));
+	snprintf(facts.of, sizeof(facts.of), "%s", id);
+	facts_put(FACTS_EXECUTION, job_id(job), &facts);
+}
+
 static json_t *answer(struct job *job, const struct kept *kept, const nova_result_t *result,
 	const char *function, const nova_error_t *error)
 {
@@ -408,13 +433,13 @@ static json_t *answer(struct job *job, const struct kept *kept, const nova_resul
 	if (kept->instance)
 		function = nova_instance_function(kept->instance);
 	if (*snapshot) {
-		snapshot_remember(snapshot, function, nova_result_version(result));
-		memo_put(MEMO_LEFT, job_id(job), snapshot);
+		snapshot_note(job, snapshot, function, nova_result_version(result));
+		note_left(job, snapshot);
 		json_object_set_new(body, "snapshot_id", json_string(snapshot));
 	}
 	if (kept->instance) {
 		const char *id = nova_instance_id(kept->instance);
-		memo_put(MEMO_LEFT, job_id(job), id);
+		note_left(job, id);
 		json_object_set_new(body, "instance_id", json_string(id));
 	}
 	if (!text_of(fields, "mode"))

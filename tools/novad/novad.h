@@ -87,11 +87,26 @@ json_t *fields_schema(const struct field *fields);
 /* A field of kind KIND_BYTES that has been checked. */
 void field_bytes(struct bytes *out, const json_t *value);
 
+/* --- shelf.c: what outlives this process --- */
+
+struct shelf;
+/* A directory in another one, which is made. NULL: it has been said why. */
+struct shelf *shelf_open(const char *directory, const char *name);
+void shelf_free(struct shelf *shelf);
+/* By any thread; an id has letters and digits only. False: it has been said why it is not kept. */
+bool shelf_put(struct shelf *shelf, const char *id, const json_t *facts);
+void shelf_drop(struct shelf *shelf, const char *id);
+/* All of them, by their ids. */
+json_t *shelf_read(const struct shelf *shelf);
+
 /* --- keys --- */
+
+#define OWNER_SIZE 65 /* of the hash of a key, as text */
 
 struct key {
 	char name[65];
 	unsigned char hash[32];
+	bool admin;       /* it may see and change what belongs to others */
 	bool valid;       /* of those of a file: it is in there now */
 	uint32_t holders; /* who point to it, and keep it */
 	uint32_t calls;   /* under way */
@@ -117,6 +132,8 @@ struct key *keys_hashed(struct keys *keys, const char *hex);
 /* Gives the key, which may be NULL. */
 struct key *key_hold(struct key *key);
 void key_release(struct key *key);
+/* Who it is, whatever its name: "" of none. */
+void key_owner(const struct key *key, char owner[OWNER_SIZE]);
 /* What it is called and may have; what is counted of it stays. */
 void key_change(struct key *key, const struct key *to);
 /* Those that the store has: stored.c. */
@@ -211,6 +228,13 @@ struct novad {
 /* The document of routes, as a text that the caller frees. */
 char *openapi_document(const struct route *routes);
 
+/* --- who asks, and the ids of executions: owners.c --- */
+
+#define EXECUTION_SIZE 33
+#define OWNER_TAG      12 /* characters of its owner with which the id of an execution begins */
+void owner_options(json_t *options, const struct key *key);
+void execution_id(const char *owner, char id[EXECUTION_SIZE]);
+
 /* --- exchanges: a request, and what is answered --- */
 
 struct exchange;
@@ -229,6 +253,7 @@ enum route_flags {
 	ROUTE_GUEST = 1024,    /* inside of a sandbox, which its head names */
 	ROUTE_ENVELOPE = 2048, /* its body is a message of a stream */
 	ROUTE_PLUGGED = 4096,  /* any path where nothing else is, with any query */
+	ROUTE_ADMIN = 8192,    /* is for admins */
 };
 
 struct route {

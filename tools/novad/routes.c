@@ -22,10 +22,10 @@
 #define LATER_PORT(verb_word, at)                                                                  \
 	LATER(verb_word, at, "exposing a port of an instance",                                     \
 		"a command in it (POST /api/v1/instances/{id}/exec) reaches what listens there")
-/* My Own Cluster's own paths. */
+/* My Own Cluster's own paths: what they have is everybody's, so that admins put it there. */
 #define OWN(verb_word, at, id, what, fields, does, gives)                                          \
 	{                                                                                          \
-		verb_word, "/my-own-cluster/api/" at, id, what, ROUTE_ONLY,                        \
+		verb_word, "/my-own-cluster/api/" at, id, what, ROUTE_ONLY | ROUTE_ADMIN,          \
 			.verb = &(does), .body = (fields), .answer = (gives)                       \
 	}
 #define LATER_FILTER(verb_word, at)                                                                \
@@ -190,9 +190,10 @@ const struct route routes[] = {
 		verb_cluster_plug, "status, method, path, name, start_function"),
 	OWN("POST", "function/unplug", "unplugPath", "Take from a path what is plugged there",
 		unplug_fields, verb_cluster_unplug, "status"),
-	OWN("POST", "function/call", "callFunction",
-		"Call a program by its arguments, or an export of a module by numbers", call_fields,
-		verb_cluster_call, "status, result, output in base64, error, message"),
+	{ "POST", "/my-own-cluster/api/function/call", "callFunction",
+		"Call a program by its arguments, or an export of a module by numbers", ROUTE_ONLY,
+		.verb = &verb_cluster_call, .body = call_fields,
+		.answer = "status, result, output in base64, error, message" },
 	OWN("POST", "file/register", "registerFile", "Put a file at a path", file_register_fields,
 		verb_cluster_file, "status, tech_id, method, path, content_type, bytes_size"),
 	OWN("POST", "file/plug", "plugFile", "Plug a blob into a path", file_plug_fields,

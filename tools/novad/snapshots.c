@@ -27,42 +27,36 @@ const struct field restore_fields[] = {
 
 /* --- of which function it is: a later version of that cannot go on from it --- */
 
-void snapshot_remember(const char *id, const char *function, uint32_t version)
+bool snapshot_function(const nova_snapshot_t *snapshot, char name[65])
 {
-	char name[MEMO_SIZE];
-	snprintf(name, sizeof(name), version ? "%.64s:%u" : "%.64s", function, version);
-	memo_put(MEMO_FUNCTION, id, name);
-}
-
-bool snapshot_function(const nova_snapshot_t *snapshot, char name[MEMO_SIZE])
-{
-	bool is_known = memo_get(MEMO_FUNCTION, nova_snapshot_id(snapshot), name);
-	name[strcspn(name, ":")] = 0;
-	return is_known;
+	struct facts facts;
+	facts_get(FACTS_SNAPSHOT, nova_snapshot_id(snapshot), &facts);
+	snprintf(name, 65, "%.*s", (int)strcspn(facts.of, ":"), facts.of);
+	return *name;
 }
 
 /* What it goes on as: by its version if that was published, else by what is latest. */
-static bool runs_as(struct job *job, const nova_snapshot_t *snapshot, char name[MEMO_SIZE])
+static void find_version(struct job *job, const nova_snapshot_t *snapshot, struct facts *facts)
 {
 	nova_function_t *function = NULL;
-	bool is_known = memo_get(MEMO_FUNCTION, nova_snapshot_id(snapshot), name);
-	if (is_known && nova_function_get(job_nova(job), name, &function, NULL) == NOVA_ENOTFOUND)
-		name[strcspn(name, ":")] = 0;
+	facts_get(FACTS_SNAPSHOT, nova_snapshot_id(snapshot), facts);
+	if (*facts->of &&
+		nova_function_get(job_nova(job), facts->of, &function, NULL) == NOVA_ENOTFOUND)
+		facts->of[strcspn(facts->of, ":")] = 0;
 	nova_function_free(function);
-	return is_known;
 }
 
 json_t *snapshot_json(const nova_snapshot_t *snapshot)
 {
-	char function[MEMO_SIZE];
+	struct facts facts;
 	const char *id = nova_snapshot_id(snapshot);
-	bool is_known = memo_get(MEMO_FUNCTION, id, function);
-	char *version = strchr(function, ':');
+	bool is_known = facts_get(FACTS_SNAPSHOT, id, &facts) && *facts.of;
+	char *version = strchr(facts.of, ':');
 	if (version)
 		*version++ = 0;
 	return need(json_pack("{s:s,s:s,s:s,s:s,s:s?,s:o,s:I,s:I,s:I}", "id", id, "snapshot_id", id,
 		"name", nova_snapshot_name(snapshot), "parent", nova_snapshot_parent(snapshot),
-		"function", is_known ? function : NULL, "version",
+		"function", is_known ? facts.of : NULL, "version",
 		version ? json_integer(strtoll(version, NULL, 10)) : json_null(), "created_us",
 		(json_int_t)nova_snapshot_created_us(snapshot), "life_time_s",
 		(json_int_t)nova_snapshot_life_time_s(snapshot), "disk_bytes",
@@ -89,7 +83,7 @@ static void take_of(struct job *job, nova_instance_t *instance)
 	if (nova_vm_snapshot(nova_instance_vm(instance), &opts, &snapshot, &error) != 0) {
 		job_fail_by(job, error);
 	} else {
-		snapshot_remember(nova_snapshot_id(snapshot), nova_instance_function(instance),
+		snapshot_note(job, nova_snapshot_id(snapshot), nova_instance_function(instance),
 			nova_instance_version(instance));
 		answer_with(job, 201, snapshot);
 	}
@@ -101,8 +95,7 @@ static void take_of(struct job *job, nova_instance_t *instance)
  * the snapshot that it has taken itself. */
 static void take(struct job *job)
 {
-	char left[MEMO_SIZE];
-	nova_error_t *error = NULL;
+	struct facts left;
 	nova_instance_t *instance = NULL;
 	nova_snapshot_t *snapshot = NULL;
 	const char *name = job_field(job, "instance_id");
@@ -112,38 +105,38 @@ static void take(struct job *job)
 		job_problem(job, 400, "invalid", "the field 'instance_id' is missing");
 		return;
 	}
-	if (memo_get(MEMO_LEFT, name, left))
-		nova_snapshot_open(nova_host_get(job_nova(job)), left, &snapshot, NULL);
-	if (snapshot)
-		answer_with(job, 200, snapshot);
-	else if (nova_instance_get(job_nova(job), *left ? left : name, &instance, &error) != 0)
-		job_fail_by(job, error);
+	if (!owns_execution(job, name) || !facts_get(FACTS_EXECUTION, name, &left))
+		*left.of = 0;
 	else
+		nova_snapshot_open(nova_host_get(job_nova(job)), left.of, &snapshot, NULL);
+	if (snapshot && snapshot_is_shown(job, snapshot))
+		answer_with(job, 200, snapshot);
+	else if ((instance = instance_find(job, *left.of ? left.of : name)) != NULL)
 		take_of(job, instance);
 	nova_snapshot_free(snapshot);
 	nova_instance_free(instance);
-	nova_error_free(error);
 }
 
 /* --- going on from one --- */
 
-int snapshot_restore_opts(struct job *job, const char *name, char function[MEMO_SIZE],
-	nova_instance_opts *opts, nova_error_t **error)
+int snapshot_restore_opts(
+	struct job *job, const char *name, struct facts *facts, nova_instance_opts *opts)
 {
-	nova_snapshot_t *snapshot;
-	int code = nova_snapshot_open(nova_host_get(job_nova(job)), name, &snapshot, error);
-	if (code != 0)
-		return code;
-	bool is_known = runs_as(job, snapshot, function);
+	nova_snapshot_t *snapshot = snapshot_find(job, name);
+	if (!snapshot)
+		return NOVA_ENOTFOUND;
+	find_version(job, snapshot, facts);
 	nova_snapshot_free(snapshot);
 	opts->function = job_field(job, "function");
-	if (!opts->function && is_known)
-		opts->function = function;
+	if (!opts->function && *facts->of)
+		opts->function = facts->of;
 	if (!opts->function) {
 		job_problem(job, 400, "invalid",
-			"the field 'function' is needed: this process has not taken '%s'", name);
+			"the field 'function' is needed: '%s' was not taken by novad", name);
 		return NOVA_EINVAL;
 	}
+	if (!may_call_function(job, opts->function))
+		return NOVA_ENOTFOUND;
 	opts->snapshot = name;
 	opts->key = job_key(job);
 	return 0;
@@ -152,9 +145,9 @@ int snapshot_restore_opts(struct job *job, const char *name, char function[MEMO_
 static int submit_restore(
 	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
 {
-	char function[MEMO_SIZE];
+	struct facts facts;
 	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
-	int code = snapshot_restore_opts(job, job_path(job, "id"), function, &opts, error);
+	int code = snapshot_restore_opts(job, job_path(job, "id"), &facts, &opts);
 	opts.name = job_field(job, "name");
 	opts.userdata = job;
 	return code ? code : nova_queue_submit_instance_start(queue, &opts, ret_call, error);
@@ -171,7 +164,8 @@ static void list(struct job *job)
 	if (nova_snapshot_list(nova_host_get(job_nova(job)), &all, &count, &error) != 0)
 		job_fail_by(job, error);
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(array, snapshot_json(all[i]));
+		if (snapshot_is_shown(job, all[i]))
+			json_array_append_new(array, snapshot_json(all[i]));
 	job_answer(job, json_pack("{s:o}", "snapshots", array));
 	nova_snapshot_list_free(all, count);
 	nova_error_free(error);
@@ -179,32 +173,28 @@ static void list(struct job *job)
 
 static void get(struct job *job)
 {
-	nova_error_t *error = NULL;
-	nova_snapshot_t *snapshot = NULL;
-	nova_host_t *host = nova_host_get(job_nova(job));
-	if (nova_snapshot_open(host, job_path(job, "id"), &snapshot, &error) != 0)
-		job_fail_by(job, error);
-	else
-		job_answer(job, snapshot_json(snapshot));
+	nova_snapshot_t *snapshot = snapshot_find(job, job_path(job, "id"));
+	if (snapshot)
+		answer_with(job, 200, snapshot);
 	nova_snapshot_free(snapshot);
-	nova_error_free(error);
 }
 
-/* The path may have its name, by which nothing is remembered. */
+/* By its id, as one that is damaged cannot be opened. */
 static void drop(struct job *job)
 {
+	char id[17];
 	nova_error_t *error = NULL;
-	nova_snapshot_t *snapshot = NULL;
-	nova_host_t *host = nova_host_get(job_nova(job));
-	char id[MEMO_SIZE];
-	nova_snapshot_open(host, job_path(job, "id"), &snapshot, NULL);
-	snprintf(id, sizeof(id), "%s", nova_snapshot_id(snapshot));
-	nova_snapshot_free(snapshot);
-	if (nova_snapshot_delete(host, job_path(job, "id"), &error) == 0) {
-		memo_drop(MEMO_FUNCTION, id);
-		job_status(job, 204);
-	} else {
+	const char *name = job_path(job, "id");
+	bool found = snapshot_id_of(job, name, id);
+	if (!found && !job_is_admin(job)) {
+		refuse_missing(job, "snapshot", name);
+		return;
+	}
+	if (nova_snapshot_delete(nova_host_get(job_nova(job)), found ? id : name, &error) != 0) {
 		job_fail_by(job, error);
+	} else {
+		facts_drop(FACTS_SNAPSHOT, id);
+		job_status(job, 204);
 	}
 	nova_error_free(error);
 }

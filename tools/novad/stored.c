@@ -97,6 +97,7 @@ void stored_key_of(struct key *key, const nova_key *stored)
 		(unsigned long long)stored->created_us);
 	hash_of(text, key->hash);
 	snprintf(key->name, sizeof(key->name), "%s", stored->name);
+	key->admin = !strcmp(stored->tier, "admin");
 	key->rate = stored->rate;
 	key->period_ms = stored->period_ms;
 	key->burst = stored->burst;
@@ -191,9 +192,9 @@ static json_t *key_json(const nova_key *stored)
 	char hash[65];
 	stored_key_of(&key, stored);
 	hex_of(hash, key.hash, sizeof(key.hash));
-	return json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", key.name, "hash", hash, "rate",
-		(json_int_t)key.rate, "period_ms", (json_int_t)key.period_ms, "burst",
-		(json_int_t)key.burst);
+	return json_pack("{s:s,s:s,s:b,s:I,s:I,s:I}", "name", key.name, "hash", hash, "admin",
+		(int)key.admin, "rate", (json_int_t)key.rate, "period_ms",
+		(json_int_t)key.period_ms, "burst", (json_int_t)key.burst);
 }
 
 static uint32_t number_of(const json_t *found, const char *name)
@@ -209,6 +210,7 @@ static void read_key(struct key *key, const json_t *found)
 	gnutls_hex_decode(&hex, key->hash, &len);
 	snprintf(key->name, sizeof(key->name), "%s",
 		json_string_value(json_object_get(found, "name")));
+	key->admin = json_is_true(json_object_get(found, "admin"));
 	key->rate = number_of(found, "rate");
 	key->period_ms = number_of(found, "period_ms");
 	key->burst = number_of(found, "burst");

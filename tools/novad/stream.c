@@ -337,8 +337,9 @@ static struct stream *stream_new(const struct exchange *x, const char *id)
 struct stream *stream_begin(struct exchange *x, json_t *fields)
 {
 	static const struct job_asker asker = { on_woken, on_text, on_end };
-	char id[33];
-	random_hex(id, 16);
+	char id[EXECUTION_SIZE], owner[OWNER_SIZE];
+	key_owner(x->key, owner);
+	execution_id(owner, id);
 	struct stream *stream = stream_new(x, id);
 	struct job_request request = { .verb = execute_verb(fields) };
 	request.input = json_is_true(json_object_get(fields, "stdin")) &&
@@ -346,6 +347,7 @@ struct stream *stream_begin(struct exchange *x, json_t *fields)
 	json_t *options = need(json_pack("{s:s,s:b,s:O,s:{},s:{},s:o*}", "run", id, "streamed", 1,
 		"body", fields, "path", "query", "key",
 		x->key ? text_json(x->key->name, strlen(x->key->name)) : NULL));
+	owner_options(options, x->key);
 	request.options = options;
 	json_decref(fields);
 	x->admitted = false; /* it counts by itself from now on */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Usage and bills (nova/usage.h). A key is told of itself; where no key is needed the parameter
- * `key` says of whom, and without it of all.
+ * Usage and bills (nova/usage.h). A key is told of itself; to an admin the parameter `key` says
+ * of whom, and without it of all.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ const struct field usage_query[] = {
 	{ "period", KIND_TEXT, "how long the periods are; ever", .choices = periods },
 	{ "by", KIND_TEXT, "what else is told apart", .choices = groups },
 	{ "function", KIND_TEXT, "only of this function" },
-	{ "key", KIND_TEXT, "only of this key, where no key is needed" },
+	{ "key", KIND_TEXT, "only of this key, for admins" },
 	{ "limit", KIND_NUMBER, "at most so many", .min = 1, .max = 10000 },
 	{ "cursor", KIND_TEXT, "what the page before gave as next_cursor" },
 	{ NULL },
@@ -35,7 +35,7 @@ const struct field usage_query[] = {
 
 const struct field bill_query[] = {
 	{ "time_us", KIND_NUMBER, "a moment of the month; now", .max = TIME_MOST },
-	{ "key", KIND_TEXT, "only of this key, where no key is needed" },
+	{ "key", KIND_TEXT, "only of this key, for admins" },
 	{ NULL },
 };
 
@@ -76,12 +76,14 @@ static uint32_t place_of(const char *const *words, const char *word)
 	return word && words[at] ? at : 0;
 }
 
-/* False: it has been answered that a key may not ask for others. */
+/* An admin asks for all, or for one. False: it has been answered that a key may not ask for others.
+ */
 static bool take_key(struct job *job, const char **ret_key)
 {
 	const char *own = job_key(job), *asked = job_query(job, "key");
-	*ret_key = own ? own : asked;
-	if (!own || !asked || !strcmp(own, asked))
+	bool is_admin = job_is_admin(job);
+	*ret_key = is_admin ? asked : own;
+	if (is_admin || !asked || !strcmp(own, asked))
 		return true;
 	job_problem(job, 403, "not_yours", "a key is told of its own usage alone");
 	return false;
@@ -198,6 +200,8 @@ static void estimate(struct job *job)
 	const nova_bill *made = NULL;
 	nova_usage_estimate_opts opts = NOVA_USAGE_ESTIMATE_OPTS_INIT;
 	opts.function = job_field(job, "function");
+	if (opts.function && !may_call_function(job, opts.function))
+		return;
 	opts.calls = number_of(job, "calls");
 	opts.duration_us = number_of(job, "duration_us");
 	opts.egress_bytes = number_of(job, "egress_bytes");

@@ -56,7 +56,7 @@ static void list_versions(struct job *job)
 	}
 	json_t *list = need(json_array());
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, function_json(all[i]));
+		json_array_append_new(list, function_json(job, all[i]));
 	job_answer(job, json_pack("{s:o}", "versions", list));
 	nova_function_list_free(all, count);
 }
@@ -164,10 +164,10 @@ static void drop_alias(struct job *job)
 		job_status(job, 204);
 }
 
-const struct job_verb verb_version_publish = { .name = "publish", .work = publish };
-const struct job_verb verb_version_list = { .name = "list", .work = list_versions };
-const struct job_verb verb_alias_list = { .name = "list", .work = list_aliases };
-const struct job_verb verb_alias_get = { .name = "get", .work = get_alias };
-const struct job_verb verb_alias_put = { .name = "put", .work = put_alias };
-const struct job_verb verb_alias_rollback = { .name = "rollback", .work = roll_back };
-const struct job_verb verb_alias_delete = { .name = "delete", .work = drop_alias };
+VERB_OF_FUNCTION(verb_version_publish, "publish", work_on_own_function, publish);
+VERB_OF_FUNCTION(verb_version_list, "list", work_on_shown_function, list_versions);
+VERB_OF_FUNCTION(verb_alias_list, "list", work_on_shown_function, list_aliases);
+VERB_OF_FUNCTION(verb_alias_get, "get", work_on_shown_function, get_alias);
+VERB_OF_FUNCTION(verb_alias_put, "put", work_on_own_function, put_alias);
+VERB_OF_FUNCTION(verb_alias_rollback, "rollback", work_on_own_function, roll_back);
+VERB_OF_FUNCTION(verb_alias_delete, "delete", work_on_own_function, drop_alias);

@@ -55,18 +55,6 @@ json_t *e2b_time(int64_t us)
 
 /* --- who may --- */
 
-void e2b_owner_of(const struct key *key, char owner[65])
-{
-	*owner = 0;
-	if (key)
-		hex_of(owner, key->hash, sizeof(key->hash));
-}
-
-const char *e2b_owner(const struct job *job)
-{
-	return job_text(job, "owner");
-}
-
 static bool is_same(const char *a, const char *b)
 {
 	unsigned char differ = strlen(a) != strlen(b);
@@ -126,7 +114,7 @@ bool e2b_is_owner(const struct exchange *x)
 {
 	char owner[65];
 	struct sandbox sandbox;
-	e2b_owner_of(x->key, owner);
+	key_owner(x->key, owner);
 	bool is = sandbox_find(x->sandbox, owner, &sandbox);
 	sandbox_clear(&sandbox);
 	return is;

@@ -79,7 +79,7 @@ static json_t *detail_json(const struct sandbox *sandbox, bool with_token)
 bool sandbox_of(struct job *job, struct sandbox *copy)
 {
 	const char *id = job_path(job, "id");
-	if (sandbox_find(id, e2b_owner(job), copy))
+	if (sandbox_find(id, job_owner(job), copy))
 		return true;
 	job_problem(job, 404, "not_found", "there is no sandbox '%.60s' of this key", id);
 	return false;
@@ -90,6 +90,7 @@ void sandbox_kill(nova_t *nova, const char *id)
 	nova_instance_t *instance = NULL;
 	if (nova_instance_get(nova, id, &instance, NULL) != 0)
 		return;
+	facts_drop(FACTS_INSTANCE, nova_instance_id(instance));
 	nova_vm_kill(nova_instance_vm(instance));
 	nova_instance_stop(instance, 1, NULL);
 	nova_instance_free(instance);
@@ -148,15 +149,29 @@ static int register_base(struct job *job, nova_function_t **ret, nova_error_t **
 	return nova_function_register(job_nova(job), &opts, ret, error);
 }
 
-static int find_template(struct job *job, nova_function_t **ret, nova_error_t **error)
+/* NULL: it has been answered why there is none. 404 is of sandboxes. */
+static nova_function_t *find_template(struct job *job)
 {
+	nova_error_t *error = NULL;
+	nova_function_t *function = NULL;
 	const char *name = job_field(job, "templateID");
-	int code = nova_function_get(job_nova(job), name, ret, error);
-	if (code != NOVA_ENOTFOUND || strcmp(name, TEMPLATE) != 0)
-		return code;
-	nova_error_free(*error);
-	*error = NULL;
-	return register_base(job, ret, error);
+	int code = nova_function_get(job_nova(job), name, &function, &error);
+	bool missing = code == NOVA_ENOTFOUND;
+	if (missing && !strcmp(name, TEMPLATE)) {
+		nova_error_free(error);
+		error = NULL;
+		code = register_base(job, &function, &error);
+		missing = false;
+	}
+	if (missing || (code == 0 && !function_is_shown(job, function))) {
+		job_problem(job, 400, "not_found", "there is no function '%.80s'", name);
+		nova_function_free(function);
+		function = NULL;
+	} else if (code != 0) {
+		job_fail_by(job, error);
+	}
+	nova_error_free(error);
+	return function;
 }
 
 /* False: it has been answered why sandboxes cannot be made of it. */
@@ -220,7 +235,7 @@ static void describe(struct sandbox *sandbox, struct job *job, const nova_functi
 	};
 	random_hex(sandbox->id, 10);
 	random_hex(sandbox->token, 32);
-	snprintf(sandbox->owner, sizeof(sandbox->owner), "%s", e2b_owner(job));
+	snprintf(sandbox->owner, sizeof(sandbox->owner), "%s", job_owner(job));
 	snprintf(sandbox->key, sizeof(sandbox->key), "%s", key ? key : "");
 	name_template(sandbox, job, function);
 	snprintf(sandbox->template, sizeof(sandbox->template), "%s", nova_function_id(function));
@@ -241,6 +256,8 @@ int sandbox_start(struct job *job, struct sandbox *sandbox, uint32_t seconds, no
 	sandbox->started_us = nova_instance_created_us(instance);
 	sandbox->version = nova_instance_version(instance);
 	sandbox->deadline = now_ms() + (int64_t)seconds * 1000;
+	if (code == 0)
+		instance_note(job, instance, "");
 	nova_instance_free(instance);
 	return code;
 }
@@ -289,21 +306,12 @@ static void create_it(struct job *job, struct sandbox *sandbox)
 static void create(struct job *job)
 {
 	struct sandbox sandbox;
-	nova_error_t *error = NULL;
-	nova_function_t *function = NULL;
-	if (!check_wishes(job))
-		return;
-	int code = find_template(job, &function, &error);
-	if (code == NOVA_ENOTFOUND) /* 404 is of sandboxes */
-		job_status(job, 400);
-	if (code != 0)
-		job_fail_by(job, error);
-	if (code == 0 && check_template(job, function)) {
+	nova_function_t *function = check_wishes(job) ? find_template(job) : NULL;
+	if (function && check_template(job, function)) {
 		describe(&sandbox, job, function);
 		create_it(job, &sandbox);
 	}
 	nova_function_free(function);
-	nova_error_free(error);
 }
 
 /* --- looking --- */
@@ -404,7 +412,7 @@ static void list(struct job *job)
 	};
 	while (page.metadata && !page.left && !page.more) {
 		page.left = AT_ONCE;
-		sandboxes_each(e2b_owner(job), page.ascends, show, &page);
+		sandboxes_each(job_owner(job), page.ascends, show, &page);
 	}
 	snprintf(token, sizeof(token), "%llu", (unsigned long long)page.after);
 	if (page.more)
@@ -447,7 +455,7 @@ static void kill_it(struct job *job)
 {
 	struct sandbox sandbox;
 	const char *id = job_path(job, "id");
-	if (!sandbox_take(id, e2b_owner(job), &sandbox)) {
+	if (!sandbox_take(id, job_owner(job), &sandbox)) {
 		job_problem(job, 404, "not_found", "there is no sandbox '%.60s' of this key", id);
 		return;
 	}

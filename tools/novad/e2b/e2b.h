@@ -8,6 +8,7 @@
 #define NOVAD_E2B_H
 
 #include "../http.h"
+#include "../routes.h"
 
 #define ENVD_VERSION "0.5.7" /* of E2B's agent, which the SDK takes ours for */
 
@@ -22,9 +23,6 @@ const char *e2b_code(unsigned status);
 char *e2b_path(const char *path);
 /* Microseconds since 1970. */
 json_t *e2b_time(int64_t us);
-void e2b_owner_of(const struct key *key, char owner[65]);
-/* The hash of the key that asks; "" where none is needed. */
-const char *e2b_owner(const struct job *job);
 /* A message of a stream. */
 void e2b_wrap(struct bytes *out, unsigned char flags, const char *text, size_t len);
 void direct_e2b_health(struct exchange *exchange);

@@ -99,9 +99,6 @@ static uint32_t milliseconds_of(const struct exchange *x)
 
 void e2b_options(struct exchange *x)
 {
-	char owner[65];
-	e2b_owner_of(x->key, owner);
-	json_object_set_new(x->options, "owner", json_string(owner));
 	json_object_set_new(x->options, "sandbox", json_string(x->sandbox));
 	json_object_set_new(x->options, "timeout_ms", json_integer(milliseconds_of(x)));
 	if (x->route->verb == &verb_e2b_write)

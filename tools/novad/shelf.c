@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is to be known after the end of this process, whatever ends it: a directory with a small
+ * file of JSON for each thing. A file appears whole or not at all; the end of the machine may lose
+ * the last ones.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "novad.h"
+
+#define NEW      "new.tmp" /* no id has a dot */
+#define FACT_MAX (1u << 20)
+
+struct shelf {
+	char *path;
+	int fd;
+	pthread_mutex_t lock; /* guards the new file */
+};
+
+static void complain(const struct shelf *shelf, const char *doing, const char *id)
+{
+	char text[512];
+	snprintf(text, sizeof(text), "cannot %s '%.300s/%.64s': %s", doing, shelf->path, id,
+		strerror(errno));
+	say(NOVA_LOG_ERROR, text);
+}
+
+struct shelf *shelf_open(const char *directory, const char *name)
+{
+	struct shelf *shelf = need(calloc(1, sizeof(*shelf)));
+	pthread_mutex_init(&shelf->lock, NULL);
+	if (asprintf(&shelf->path, "%s/%s", directory, name) < 0)
+		need(NULL);
+	mkdir(shelf->path, 0700); /* else the next says what is wrong */
+	shelf->fd = open(shelf->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (shelf->fd >= 0)
+		return shelf;
+	complain(shelf, "open", "");
+	shelf_free(shelf);
+	return NULL;
+}
+
+void shelf_free(struct shelf *shelf)
+{
+	if (!shelf)
+		return;
+	if (shelf->fd >= 0)
+		close(shelf->fd);
+	pthread_mutex_destroy(&shelf->lock);
+	free(shelf->path);
+	free(shelf);
+}
+
+/* --- one --- */
+
+static bool write_file(int at, const char *text)
+{
+	size_t len = strlen(text);
+	int fd = openat(at, NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return false;
+	ssize_t n = write(fd, text, len);
+	if (n >= 0 && (size_t)n < len)
+		errno = ENOSPC;
+	close(fd);
+	return n >= 0 && (size_t)n == len;
+}
+
+bool shelf_put(struct shelf *shelf, const char *id, const json_t *facts)
+{
+	char *text = need(json_dumps(facts, JSON_COMPACT));
+	pthread_mutex_lock(&shelf->lock);
+	bool done = write_file(shelf->fd, text) && renameat(shelf->fd, NEW, shelf->fd, id) == 0;
+	if (!done)
+		complain(shelf, "write", id);
+	pthread_mutex_unlock(&shelf->lock);
+	free(text);
+	return done;
+}
+
+void shelf_drop(struct shelf *shelf, const char *id)
+{
+	if (unlinkat(shelf->fd, id, 0) != 0 && errno != ENOENT)
+		complain(shelf, "remove", id);
+}
+
+/* --- all --- */
+
+static json_t *read_one(const struct shelf *shelf, const char *id)
+{
+	struct stat status;
+	json_t *facts = NULL;
+	int fd = openat(shelf->fd, id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && fstat(fd, &status) == 0 && status.st_size <= FACT_MAX)
+		facts = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+	if (fd >= 0)
+		close(fd);
+	if (json_is_object(facts))
+		return facts;
+	json_decref(facts);
+	errno = EBADMSG;
+	complain(shelf, "read", id);
+	return NULL;
+}
+
+json_t *shelf_read(const struct shelf *shelf)
+{
+	json_t *all = need(json_object()), *facts;
+	DIR *directory = opendir(shelf->path);
+	for (const struct dirent *entry; directory && (entry = readdir(directory)) != NULL;)
+		if (!strchr(entry->d_name, '.') && (facts = read_one(shelf, entry->d_name)) != NULL)
+			json_object_set_new(all, entry->d_name, facts);
+	if (directory)
+		closedir(directory);
+	else
+		complain(shelf, "read", "");
+	return all;
+}
