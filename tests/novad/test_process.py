@@ -41,7 +41,16 @@ class Listening(NovadCase):
         process = self.novad(program=[
             NOVACTL, "--home", self.home, "daemon", "--http", "127.0.0.1:0", "--idle-ttl", "5s"])
         self.assertEqual(self.gets(200, "POST", "/functions/f/invoke", b"[1]"), [1])
+        for words in (("status",), ("stop",)):
+            told = self.novactl("--home", self.home, "daemon", *words, status=1).stderr
+            self.assertIn(f"process id {process.pid} serves '{self.home}' over HTTP", told)
+            self.assertIn(f"at http://127.0.0.1:{self.port} with a key", told)
+            self.assertIn(f"'{self.home}/novad/keys'", told)
+        told = self.novactl("--home", self.home, "instance", "list", status=1).stderr
+        self.assertRegex(told, "instances live in the daemon, and the daemon .* over HTTP")
         self.stops(process)
+        told = self.novactl("--home", self.home, "daemon", "status", status=1).stderr
+        self.assertIn("no daemon serves", told)
         self.assertIn("two ways", self.run_program(
             NOVACTL, "daemon", "--http", "1", "--socket", "x").stderr)
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How a verb finds the daemon, and asks it. */
+#include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -212,8 +214,41 @@ bool remote_connect(struct remote *remote, const nova_config_t *config, bool ali
 	return false;
 }
 
+/* Who wrote there may have been killed. */
+static bool is_alive(pid_t pid)
+{
+	return kill(pid, 0) == 0 || errno == EPERM;
+}
+
+char *http_daemon(const nova_config_t *config)
+{
+	pid_t pid;
+	char *directory, *address = NULL, *text = NULL;
+	const char *home = nova_config_get(config, "home");
+	if (asprintf(&directory, "%s/novad", home) < 0)
+		need(NULL);
+	bool serves = place_holder(directory, &pid, &address) && is_alive(pid);
+	if (serves && asprintf(&text,
+			      "the daemon with process id %d serves '%s' over HTTP, which novactl "
+			      "does not speak: ask it at %s with a key of it, such as that in "
+			      "'%s/keys' (docs/novad.md); kill %d ends it",
+			      (int)pid, home, address, directory, (int)pid) < 0)
+		need(NULL);
+	free(address);
+	free(directory);
+	return text;
+}
+
 int instances_need_daemon(void)
 {
+	int status;
+	CLEANUP(config_freep) nova_config_t *config = session_config(&status);
+	char *other = config && !globals.no_daemon ? http_daemon(config) : NULL;
+	if (other) {
+		status = failure("instances live in the daemon, and %s", other);
+		free(other);
+		return status;
+	}
 	return failure("instances live in the daemon, and %s: 'novactl daemon' starts it%s",
 		globals.no_daemon ? "--no-daemon asks for none" : "there is none to be used here",
 		globals.no_daemon || globals.verbose ? "" :

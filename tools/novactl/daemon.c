@@ -225,8 +225,11 @@ static bool find(struct remote *remote, int *ret_status)
 		return false;
 	if (remote_connect(remote, config, false))
 		return true;
-	*ret_status = failure("no daemon serves '%s'; 'novactl daemon' starts one",
-		nova_config_get(config, "home"));
+	char *other = http_daemon(config);
+	*ret_status = other ? failure("%s", other) :
+			      failure("no daemon serves '%s'; 'novactl daemon' starts one",
+				      nova_config_get(config, "home"));
+	free(other);
 	return false;
 }
 

@@ -58,6 +58,8 @@ struct remote {
 bool remote_connect(struct remote *remote, const nova_config_t *config, bool alike);
 void remote_close(struct remote *remote);
 
+/* How to reach the one that serves HTTP instead, which the caller frees; NULL: there is none. */
+char *http_daemon(const nova_config_t *config);
 /* Says that there is none that could have instances; STATUS_FAILED. */
 int instances_need_daemon(void);
 

@@ -528,6 +528,13 @@ static size_t front_count(const void *state)
 	return front->busy + jobs_abandoned(front->jobs) + detached_count();
 }
 
+/* The first, which a person can type into a browser. */
+static const char *front_address(const void *state)
+{
+	const struct front_state *front = state;
+	return front->novad->places.at[0].name;
+}
+
 const struct front http_front = {
 	.open = front_open,
 	.drain = front_drain,
@@ -536,4 +543,5 @@ const struct front http_front = {
 	.tidy = front_tidy,
 	.deadline = front_deadline,
 	.count = front_count,
+	.address = front_address,
 };

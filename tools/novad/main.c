@@ -166,15 +166,16 @@ static void tell_ready(const struct novad *novad)
 static void tell_held(const struct novad *novad)
 {
 	pid_t pid;
-	char *socket, text[400];
+	char *address, text[600];
 	const char *home = nova_host_home(nova_host_get(novad->nova));
-	if (!place_holder(novad->directory, &pid, &socket)) {
+	if (!place_holder(novad->directory, &pid, &address)) {
 		snprintf(text, sizeof(text), "another novad for '%.300s' is starting or stopping",
 			home);
 	} else {
-		snprintf(text, sizeof(text), "the novad with process id %d serves '%.300s' already",
-			(int)pid, home);
-		free(socket);
+		snprintf(text, sizeof(text),
+			"the novad with process id %d serves '%.300s' already, at %.200s", (int)pid,
+			home, address);
+		free(address);
 	}
 	say(NOVA_LOG_ERROR, text);
 }

@@ -78,7 +78,8 @@ bool place_make(const char *directory);
 int place_lock(const char *directory);
 /* Writes into the lock where this process listens; NULL: nowhere any more. */
 bool place_tell(int lock, const char *socket);
-/* Who wrote so last, whether alive or not, and its socket, which the caller frees. */
+/* Who wrote so last, whether alive or not, and where it is reached, which the caller frees: a
+ * socket, or an address. */
 bool place_holder(const char *directory, pid_t *ret_pid, char **ret_socket);
 
 /* --- other processes --- */
@@ -276,6 +277,8 @@ struct front {
 	int64_t (*deadline)(const void *front);
 	/* Who is there, and the jobs which those that are gone have left under way. */
 	size_t (*count)(const void *front);
+	/* Where it is reached, as place_holder() tells; NULL: at the server's socket. */
+	const char *(*address)(const void *front);
 };
 
 /* One Unix socket, at which each connection is one request. */

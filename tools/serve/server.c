@@ -226,7 +226,9 @@ static enum server_start take_place(struct server *server)
 	server->listening = server->guests != NULL;
 	if (!server->listening)
 		return SERVER_FAILED;
-	if (!place_tell(server->lock, server->socket))
+	const char *address =
+		server->front->address ? server->front->address(server->guests) : server->socket;
+	if (!place_tell(server->lock, address))
 		return failed(server, "cannot write '%s/lock': %m", directory);
 	return SERVER_READY;
 }
