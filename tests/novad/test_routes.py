@@ -416,6 +416,32 @@ class Instances(NovadCase):
         self.register("f", "cat /tmp/n 2>/dev/null || echo 0; echo 7 >/tmp/n", "shell")
         self.novad()
 
+    def test_an_image_says_what_an_instance_has(self):
+        start = f"{API}/instances"
+        made = self.gets(201, "POST", start, {
+            "image": "shell", "name": "s", "cpu_cores": 2, "memory_mb": 192, "enable_ssh": False,
+            "disk_gb": 0})
+        self.assertTrue(made["function"].startswith("execute-shell"))
+        run = {"instance": "s", "language": "shell"}
+        self.gets(200, "POST", "/execute", {"code": "echo 5 >/tmp/x", **run})
+        self.assertEqual(self.gets(200, "POST", "/execute", {"code": "cat /tmp/x", **run})["stdout"],
+                         "5\n")
+        done = self.gets(200, "POST", f"{API}/instances/s/exec", {"command": ["cat", "/tmp/x"]})
+        self.assertEqual(done["stdout"], "5\n")
+        for status, code, part, body in (
+                (400, "invalid", "no image 'ubuntu'", {"image": "ubuntu"}),
+                (400, "invalid", "at least 96", {"image": "python", "memory_mb": 80}),
+                (400, "invalid", "one of 'function', 'image'", {}),
+                (400, "invalid", "without 'function'", {"image": "python", "function": "f"}),
+                (400, "invalid", "without 'function'", {"image": "python", "snapshot_id": "x"}),
+                (501, "not_supported", "memory_mb", {"function": "f", "disk_gb": 10}),
+                (501, "not_supported", "exec", {"image": "python", "enable_ssh": True}),
+                (404, "not_found", "x", {"snapshot_id": "x"})):
+            with self.subTest(body=body):
+                self.assertIn(part, self.is_refused(status, code, "POST", start, body)["detail"])
+        listed = self.gets(200, "GET", start)["instances"]
+        self.assertEqual([one["name"] for one in listed], ["s"])
+
     def test_an_instance_lives_until_it_is_stopped(self):
         one = self.start(name="one")
         self.assertEqual(one["name"], "one")

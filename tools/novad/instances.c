@@ -9,11 +9,14 @@
 #define DAY_MS 86400000
 
 const struct field instance_fields[] = {
-	{ "function", KIND_TEXT, "the function that it runs", true, .max = 64 },
+	{ "function", KIND_TEXT, "the function that it runs", .max = 64 },
+	{ "image", KIND_TEXT, "instead: what its guest has, python, node or shell", .max = 64 },
 	{ "name", KIND_TEXT, "its name; without one, its id", .max = 64 },
 	{ "snapshot_id", KIND_TEXT, "name or id of the snapshot to go on from", .max = 64 },
 	{ "cpu_cores", KIND_NUMBER, "virtual processors", .min = 1, .max = 32 },
 	{ "memory_mb", KIND_NUMBER, "memory of the guest", .min = 64, .max = 65536 },
+	{ "disk_gb", KIND_NUMBER, "refused: what a guest writes is in its memory", .max = 65536 },
+	{ "enable_ssh", KIND_FLAG, "true is refused: exec runs commands in it" },
 	{ NULL },
 };
 
@@ -57,17 +60,60 @@ nova_instance_t *instance_of(struct job *job)
 
 /* --- starting --- */
 
+static int refuse(struct job *job, unsigned status, const char *why)
+{
+	job_problem(job, status, status == 400 ? "invalid" : "not_supported", "%s", why);
+	return NOVA_EINVAL;
+}
+
+static int check_start(struct job *job)
+{
+	const json_t *fields = job_fields(job);
+	bool function = job_field(job, "function"), image = job_field(job, "image");
+	bool snapshot = job_field(job, "snapshot_id");
+	if (json_integer_value(json_object_get(fields, "disk_gb")))
+		return refuse(job, 501,
+			"no instance has a 'disk_gb': its disks are read-only, and what it writes "
+			"is in its memory ('memory_mb')");
+	if (json_is_true(json_object_get(fields, "enable_ssh")))
+		return refuse(job, 501,
+			"there is no SSH into an instance: POST /api/v1/instances/{id}/exec runs "
+			"commands in it");
+	if (image && (function || snapshot))
+		return refuse(job, 400,
+			"an 'image' is for an instance without 'function' and 'snapshot_id', which "
+			"say what is in it");
+	return function || image || snapshot ?
+		       0 :
+		       refuse(job, 400, "one of 'function', 'image' and 'snapshot_id' is needed");
+}
+
+/* `facts` and `name` are room for its function. */
+static int what_it_runs(struct job *job, struct facts *facts, char name[65],
+	nova_instance_opts *opts, nova_error_t **error)
+{
+	const char *snapshot = job_field(job, "snapshot_id"), *image = job_field(job, "image");
+	if (snapshot)
+		return snapshot_restore_opts(job, snapshot, facts, opts);
+	opts->function = image ? name : job_field(job, "function");
+	if (image)
+		return modes_function_of(job, image, name, error);
+	return may_call_function(job, opts->function) ? 0 : NOVA_ENOTFOUND;
+}
+
 int instance_submit(
 	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
 {
+	struct facts facts;
+	char function[65];
 	nova_instance_opts opts = NOVA_INSTANCE_OPTS_INIT;
-	opts.function = job_field(job, "function");
+	int code = check_start(job);
+	if (code == 0)
+		code = what_it_runs(job, &facts, function, &opts, error);
+	if (code != 0)
+		return code;
 	opts.name = job_field(job, "name");
 	opts.key = job_key(job);
-	opts.snapshot = job_field(job, "snapshot_id");
-	if (!may_call_function(job, opts.function) ||
-		(opts.snapshot && !may_use_snapshot(job, opts.snapshot)))
-		return NOVA_ENOTFOUND;
 	opts.memory_mb = job_field_number(job, "memory_mb");
 	opts.vcpus = job_field_number(job, "cpu_cores");
 	opts.userdata = job;

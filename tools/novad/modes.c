@@ -138,15 +138,20 @@ static bool check_code(struct job *job, const json_t *fields, const struct runne
 
 /* --- the function that runs it --- */
 
+static const struct runner *runner_named(const char *language)
+{
+	for (size_t i = 0; i < ARRAY_LEN(runners); i++)
+		if (!strcmp(runners[i].language, language))
+			return &runners[i];
+	return NULL;
+}
+
 static const struct runner *runner_of(const json_t *fields)
 {
 	const char *language = text_of(fields, "language");
 	if (!language)
 		language = text_of(fields, "code") ? "" : "shell";
-	for (size_t i = 0; i < ARRAY_LEN(runners); i++)
-		if (!strcmp(runners[i].language, language))
-			return &runners[i];
-	return NULL;
+	return runner_named(language);
 }
 
 static uint32_t number_in(const json_t *object, const char *name)
@@ -212,6 +217,21 @@ static int register_it(struct job *job, const char *name, const struct runner *r
 	nova_error_free(*error);
 	*error = NULL;
 	return 0;
+}
+
+int modes_function_of(
+	struct job *job, const char *image, char name[NAME_SIZE], nova_error_t **error)
+{
+	const struct runner *runner = runner_named(image);
+	if (!runner) {
+		job_problem(job, 400, "invalid",
+			"there is no image '%.60s': there are python, node and shell, and of a "
+			"runtime of your own an instance is that of a 'function'",
+			image);
+		return NOVA_EINVAL;
+	}
+	name_of(name, job, job_fields(job), runner);
+	return register_it(job, name, runner, job_fields(job), error);
 }
 
 /* Nobody's own function is given code as its event. */

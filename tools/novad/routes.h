@@ -88,6 +88,9 @@ extern const struct job_verb verb_execute_kept;
 /* Runs the `code` of the job in an instance that such code has left; it may wait. NULL: it has been
  * answered why it has not. */
 json_t *modes_run_in(struct job *job, nova_instance_t *instance);
+/* The function of instances in which such code runs, by its language, which is made if it is not
+ * there. 0, or a code with its error, or after it has been answered. */
+int modes_function_of(struct job *job, const char *image, char name[65], nova_error_t **error);
 /* At once, with what runs in it. */
 void instance_end(nova_instance_t *instance);
 
