@@ -206,9 +206,8 @@ static int version(struct sql_session *session, int64_t *ret_version, nova_error
 	if (r < 0)
 		return r;
 	r = check_identity(c, ret_version, error);
-	if (!inside)
-		sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
-	return r;
+	int rc = inside ? SQLITE_OK : sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+	return r < 0 || rc == SQLITE_OK ? r : sqlite_fail(c, rc, "look at it", error);
 }
 
 static int set_version(struct sql_session *session, int64_t version_now, nova_error_t **error)
