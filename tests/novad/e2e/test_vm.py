@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The gateway with real microVMs: the README's line, and with NOVA_TEST_LONG what the fake engine
 has not, snapshots and branches."""
+import fcntl
 import json
 import os
 import shutil
@@ -89,8 +90,10 @@ class RealVM(WebSocketCase):
         name = taken["function"]
         self.assertRegex(name, "^execute-python-[0-9a-f]{12}$")
         self.assertEqual(taken["version"], 1)
+        with open(self.home / "snapshots" / parent / "state", "rb") as state:
+            fcntl.flock(state, fcntl.LOCK_SH)  # as by a guest that reads from it
+            self.is_refused(409, "busy", "DELETE", f"{API}/snapshots/{parent}")
         # a delete that is refused forgets nothing
-        self.is_refused(409, "busy", "DELETE", f"{API}/snapshots/{parent}")
         told = self.gets(200, "GET", f"{API}/snapshots/{parent}")
         self.assertEqual(told["function"], name)
         # it goes on as the version that it was, when the function has gone on
