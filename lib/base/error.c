@@ -112,14 +112,6 @@ int nova_oom(nova_error_t **error)
 	return NOVA_ENOMEM;
 }
 
-/* One line, whatever a guest or a tool put into it. */
-static void flatten(char *text)
-{
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ')
-			*c = ' ';
-}
-
 static int make(nova_error_t **error, int code, int os, int outcome, char *message)
 {
 	if (!error) {
@@ -132,7 +124,7 @@ static int make(nova_error_t **error, int code, int os, int outcome, char *messa
 		*error = wordless(code, outcome);
 		return code;
 	}
-	flatten(message);
+	text_flatten(message); /* whatever a guest or a tool put into it */
 	*made = (struct nova_error){ code, os, outcome, message };
 	*error = made;
 	return code;
@@ -229,7 +221,7 @@ int nova_wrap(nova_error_t **error, int code, const char *format, ...)
 	va_end(args);
 	char *whole = prefix ? str_format("%s: %s", prefix, (*error)->message) : NULL;
 	if (whole) {
-		flatten(whole);
+		text_flatten(whole);
 		free((*error)->message);
 		(*error)->message = whole;
 	}

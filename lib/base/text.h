@@ -34,5 +34,10 @@ int utf8_sequence(const uint8_t *text, size_t len);
 /* How many bytes from the start are whole UTF-8 sequences. */
 size_t utf8_valid_prefix(const uint8_t *text, size_t len);
 bool text_is_utf8(const char *text);
+/* Has it a control character, of ASCII or of Latin 1? Terminals obey both. */
+bool text_has_control(const char *text);
+/* Makes it one line that a terminal can show, in place: what is a control character becomes a
+ * space, and what is not UTF-8 a '?'. */
+void text_flatten(char *text);
 
 #endif

@@ -60,3 +60,29 @@ bool text_is_utf8(const char *text)
 	size_t len = strlen(text);
 	return utf8_valid_prefix((const uint8_t *)text, len) == len;
 }
+
+static bool is_control(const uint8_t *at)
+{
+	return *at < ' ' || *at == 127 || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0);
+}
+
+bool text_has_control(const char *text)
+{
+	for (const uint8_t *at = (const uint8_t *)text; *at; at++)
+		if (is_control(at))
+			return true;
+	return false;
+}
+
+void text_flatten(char *text)
+{
+	uint8_t *at = (uint8_t *)text;
+	for (size_t left = strlen(text), len; left; at += len, left -= len) {
+		int taken = utf8_sequence(at, left);
+		len = taken > 0 ? (size_t)taken : 1;
+		if (taken <= 0)
+			*at = '?';
+		else if (is_control(at))
+			memset(at, ' ', len);
+	}
+}

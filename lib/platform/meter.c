@@ -464,10 +464,7 @@ int meter_admit(struct meter *m, nova_error_t **error)
 
 int meter_check_key(const char *key, char out[USAGE_TEXT + 1], nova_error_t **error)
 {
-	bool fits = !key || (strlen(key) <= USAGE_TEXT && text_is_utf8(key));
-	for (const char *at = key; fits && at && *at; at++)
-		fits = (unsigned char)*at >= ' ' && *at != 127;
-	if (!fits)
+	if (key && (strlen(key) > USAGE_TEXT || !text_is_utf8(key) || text_has_control(key)))
 		return nova_fail(error, NOVA_EINVAL,
 			"key: it has at most %u bytes of UTF-8, without control characters",
 			USAGE_TEXT);

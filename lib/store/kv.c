@@ -34,21 +34,12 @@ void file_record_list_free(struct file_record *records, size_t count)
 
 /* --- rules --- */
 
-/* Those of ASCII and of Latin 1: a guest chooses names, and terminals show them. */
-static bool has_control(const char *text)
-{
-	for (const unsigned char *at = (const unsigned char *)text; *at; at++)
-		if (*at < ' ' || *at == 127 || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0))
-			return true;
-	return false;
-}
-
 int kv_text_check(const char *what, const char *text, size_t most, int code, nova_error_t **error)
 {
 	size_t len = text ? strlen(text) : 0;
 	if (!len || len > most || !text_is_utf8(text))
 		return nova_fail(error, code, "%s: required, 1 to %zu bytes of UTF-8", what, most);
-	if (has_control(text))
+	if (text_has_control(text)) /* a guest chooses it */
 		return nova_fail(error, code, "%s: it has a control character", what);
 	return 0;
 }
