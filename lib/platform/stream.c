@@ -127,6 +127,7 @@ static int put_record(struct buf *b, const struct call_record *r)
 struct batch {
 	size_t left; /* answers */
 	bool done;
+	struct buf data; /* of one entry */
 };
 
 static void on_answer(void *userdata, const redisReply *reply)
@@ -139,35 +140,49 @@ static void on_answer(void *userdata, const redisReply *reply)
 static bool put_words(
 	struct log_stream *s, const char *const *words, size_t count, struct batch *batch)
 {
+	batch->left++; /* first: a connection that is lost answers at once */
 	bool done = redis_put(s->redis, words, count, on_answer, batch);
-	batch->left += done;
+	batch->left -= !done;
 	return done;
 }
 
-/* `last`: the next one is of another function. False: there is no connection, or no memory. */
+/* False: there is no connection, or no memory. */
 static bool put_entry(
-	struct log_stream *s, const struct call_record *r, bool last, struct batch *batch)
+	struct log_stream *s, const char *key, const struct call_record *r, struct batch *batch)
 {
-	AUTO_BUF struct buf data = BUF_INIT(MOST / 4);
-	AUTO_FREE char *key = str_format(STREAM "%s", r->id);
-	if (!key || put_record(&data, r) < 0)
+	buf_reset(&batch->data);
+	if (put_record(&batch->data, r) < 0 || buf_append(&batch->data, "", 1) < 0)
 		return false;
-	AUTO_FREE char *text = buf_steal_str(&data);
-	const char *const add[] = { "XADD", key, "MAXLEN", "~", ENTRIES, "*", "data", text };
+	const char *const add[] = { "XADD", key, "MAXLEN", "~", ENTRIES, "*", "data",
+		(const char *)batch->data.data };
+	return put_words(s, add, ARRAY_LEN(add), batch);
+}
+
+/* Those of one function, which begin the records; *ret_count: so many. */
+static bool put_entries(struct log_stream *s, const struct call_record *const *records,
+	size_t count, size_t *ret_count, struct batch *batch)
+{
+	AUTO_FREE char *key = str_format(STREAM "%s", records[0]->id);
 	const char *const expire[] = { "EXPIRE", key, EXPIRE_S };
-	return text && put_words(s, add, ARRAY_LEN(add), batch) &&
-	       (!last || put_words(s, expire, ARRAY_LEN(expire), batch));
+	size_t i = 0;
+	bool there = key;
+	for (; i < count && !strcmp(records[i]->id, records[0]->id); i++)
+		there = there && put_entry(s, key, records[i], batch);
+	*ret_count = i;
+	return there && put_words(s, expire, ARRAY_LEN(expire), batch);
 }
 
 void log_stream_write(
 	struct log_stream *stream, const struct call_record *const *records, size_t count)
 {
-	struct batch batch = { 0, false };
+	struct batch batch = { .data = BUF_INIT(MOST / 4) };
 	bool there = stream && redis_ready(stream->redis);
-	for (size_t i = 0; there && i < count; i++) {
-		bool last = i + 1 == count || strcmp(records[i]->id, records[i + 1]->id) != 0;
-		there = !*records[i]->id || put_entry(stream, records[i], last, &batch);
+	for (size_t i = 0, some; there && i < count; i += some) {
+		some = 1;
+		there = !*records[i]->id ||
+			put_entries(stream, records + i, count - i, &some, &batch);
 	}
 	if (batch.left)
 		redis_await(stream->redis, &batch.done);
+	buf_free(&batch.data);
 }

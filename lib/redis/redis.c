@@ -308,10 +308,16 @@ bool redis_send(struct redis *r, const char *const *words, size_t count, redis_a
 	return true;
 }
 
+/* The server works on what there is while the rest is being made. */
 bool redis_put(struct redis *r, const char *const *words, size_t count, redis_answered_fn answered,
 	void *userdata)
 {
-	return r->state == READY && put(r, words, count, answered, userdata);
+	if (r->state != READY || !put(r, words, count, answered, userdata))
+		return false;
+	int code = r->unsent.len < PIECE ? 0 : flush(r);
+	if (code < 0)
+		leave_by(r, code); /* which answers it */
+	return true;
 }
 
 bool redis_await(struct redis *r, const bool *done)

@@ -57,7 +57,8 @@ typedef void (*redis_answered_fn)(void *userdata, const struct redisReply *reply
 /* Sends a command, and has `answered` called by a later step. False: there is no connection. */
 bool redis_send(struct redis *redis, const char *const *words, size_t count,
 	redis_answered_fn answered, void *userdata);
-/* The same, but it is sent with the next step, as are others. */
+/* The same, but it waits for others: it is sent once there is enough, or with the next step. The
+ * connection may be lost before it returns, which answers it. */
 bool redis_put(struct redis *redis, const char *const *words, size_t count,
 	redis_answered_fn answered, void *userdata);
 /* Does what can be done without waiting. */
