@@ -71,7 +71,7 @@ struct redis_fake {
 	pthread_t thread;
 };
 
-static void *redis_fake_be(void *userdata)
+static inline void *redis_fake_be(void *userdata)
 {
 	const struct redis_fake *fake = userdata;
 	char piece[4096];
@@ -85,7 +85,7 @@ static void *redis_fake_be(void *userdata)
 	return NULL;
 }
 
-static void redis_fake_start(struct redis_fake *fake, const char *answer)
+static inline void redis_fake_start(struct redis_fake *fake, const char *answer)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	*fake = (struct redis_fake){ socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), answer, 0 };
@@ -96,7 +96,7 @@ static void redis_fake_start(struct redis_fake *fake, const char *answer)
 	ck_assert_int_eq(pthread_create(&fake->thread, NULL, redis_fake_be, fake), 0);
 }
 
-static void redis_fake_stop(struct redis_fake *fake)
+static inline void redis_fake_stop(struct redis_fake *fake)
 {
 	shutdown(fake->fd, SHUT_RDWR);
 	pthread_join(fake->thread, NULL);

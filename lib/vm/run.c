@@ -17,7 +17,7 @@ static int env_object(
 		const char *equals = env[i] ? strchr(env[i], '=') : NULL;
 		if (!equals || equals == env[i])
 			return nova_fail(error, NOVA_EINVAL,
-				"'%s' is no environment variable: write NAME=value",
+				"'%.80s' is no environment variable: write NAME=value",
 				env[i] ? env[i] : "NULL");
 		if (!text_is_utf8(env[i]))
 			return nova_fail(error, NOVA_EINVAL,
@@ -342,7 +342,7 @@ int vm_exec_prepare(struct vm_exec *exec, const void *payload, size_t payload_le
 {
 	if (request_id && !request_id_ok(request_id))
 		return nova_fail(error, NOVA_EINVAL,
-			"'%s' is no request id: at most 64 letters, digits, '-' and '_'",
+			"'%.80s' is no request id: at most 64 letters, digits, '-' and '_'",
 			request_id);
 	if (request_id)
 		snprintf(exec->id, sizeof(exec->id), "%s", request_id);

@@ -55,7 +55,7 @@ int snapshot_check_name(const char *name, nova_error_t **error)
 	size_t len = strspn(name, allowed);
 	if (!len || len > 64 || name[len] || name[0] == '.' || name[0] == '-')
 		return nova_fail(error, NOVA_EINVAL,
-			"'%s' is no name for a snapshot: 1 to 64 letters, digits, '-', '_' and "
+			"'%.80s' is no name for a snapshot: 1 to 64 letters, digits, '-', '_' and "
 			"'.', beginning with a letter or digit",
 			name);
 	return 0;

@@ -54,10 +54,10 @@ static inline nova_config_t *settings_of_store(
 }
 
 static inline int store_open_at(const struct store_ops *ops, const char *home, const char *dsn,
-	struct store **ret_store, nova_error_t **error)
+	struct store **ret_store, nova_error_t **ret_error)
 {
 	nova_config_t *config = settings_of_store(ops, home, dsn);
-	int code = ops->open(config, ret_store, error);
+	int code = ops->open(config, ret_store, ret_error);
 	nova_config_free(config);
 	return code;
 }

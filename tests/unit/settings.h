@@ -14,19 +14,19 @@ static inline nova_config_t *settings_of(const char *home)
 }
 
 static inline int store_open_in(const struct store_ops *ops, const char *home,
-	struct store **ret_store, nova_error_t **error)
+	struct store **ret_store, nova_error_t **ret_error)
 {
 	nova_config_t *config = settings_of(home);
-	int code = ops->open(config, ret_store, error);
+	int code = ops->open(config, ret_store, ret_error);
 	nova_config_free(config);
 	return code;
 }
 
 static inline int registry_open_in(
-	struct registry *registry, const char *home, nova_error_t **error)
+	struct registry *registry, const char *home, nova_error_t **ret_error)
 {
 	nova_config_t *config = settings_of(home);
-	int code = registry_open(registry, config, error);
+	int code = registry_open(registry, config, ret_error);
 	nova_config_free(config);
 	return code;
 }
