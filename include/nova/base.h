@@ -179,6 +179,21 @@ enum nova_log_level {
 	NOVA_LOG_DEBUG = 4, /**< every step */
 };
 
+/** As the level of nova_host_set_log(): what the setting `log.level` says, for each module. Since
+ * 0.1. */
+#define NOVA_LOG_AS_SET (-1)
+
+/**
+ * Reads a filter of log messages: a level, and levels of modules, as in
+ * "warn,pool=debug,store=info". The levels are none (or off), error, warn, info and debug (or
+ * trace); of what is said twice the last holds.
+ * @param filter the text, as the setting `log.level` has it
+ * @param module name of a module, as a #nova_log_fn is told it; NULL: the one that may say most
+ * @param otherwise what holds for modules of which the filter says nothing
+ * @return one of #nova_log_level; or NOVA_EINVAL: it is no filter. Since 0.1.
+ */
+NOVA_API int nova_log_filter_level(const char *filter, const char *module, int otherwise);
+
 /**
  * Receives log messages. `module` is a short name such as "qemu" or "pool", `text` one line without
  * a newline. Both may be used until the function returns. It is called by any thread that is inside

@@ -70,7 +70,7 @@ NOVA_API void nova_host_unref(nova_host_t *host);
  * @param host the context
  * @param fn the function; NULL: none, as at the start
  * @param userdata handed to it
- * @param level one of #nova_log_level; less important messages are not sent
+ * @param level one of #nova_log_level, less important messages are not sent; or #NOVA_LOG_AS_SET
  * Since 0.1.
  */
 NOVA_API void nova_host_set_log(nova_host_t *host, nova_log_fn fn, void *userdata, int level);

@@ -7,6 +7,10 @@
 
 #include "base/macros.h"
 
+/* The level of messages of a module that pass a filter, as nova_log_filter_level(); -1: it is none.
+ */
+int log_filter_level(const char *filter, const char *module, int otherwise);
+
 struct logger {
 	nova_log_fn fn; /* NULL: silence */
 	void *userdata;

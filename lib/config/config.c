@@ -154,17 +154,6 @@ bool config_environment(const nova_config_t *config)
 	return !config->bare;
 }
 
-int config_log_level(const nova_config_t *config)
-{
-	static const char *const names[] = { "none", "error", "warn", "info",
-		"debug" }; /* as enum nova_log_level */
-	const char *text = config_str(config, "log.level");
-	for (int i = 0; i < (int)ARRAY_LEN(names); i++)
-		if (!strcmp(names[i], text))
-			return i;
-	return NOVA_LOG_WARN;
-}
-
 const char *nova_config_describe(const char *key)
 {
 	int index = key ? key_find(key) : -1;

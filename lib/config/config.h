@@ -21,7 +21,6 @@ uint64_t config_ms(const nova_config_t *config, const char *key);  /* duration k
 bool config_came_from(const nova_config_t *config, const char *key, const char *variable);
 /* False after nova_config_ignore_environment(): HOME and PATH, too, do not count then. */
 bool config_environment(const nova_config_t *config);
-int config_log_level(const nova_config_t *config); /* one of enum nova_log_level */
 
 /* A second config with the same values in every layer. */
 int config_copy(const nova_config_t *config, nova_config_t **ret_copy, nova_error_t **error);

@@ -24,9 +24,9 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		{ "auto", "firecracker", "qemu", "fake" },
 		"Virtual machine monitor: auto, firecracker, qemu, or fake (for tests: isolates "
 		"nothing)" },
-	{ "log.level", { "NOVA_LOG" }, KEY_ENUM, "warn", 0, 0,
-		{ "none", "error", "warn", "info", "debug" },
-		"Least important log messages that are passed on" },
+	{ "log.level", { "NOVA_LOG", "RUST_LOG" }, KEY_FILTER, "warn", 1, 0, { 0 },
+		"Least important log messages that are passed on: none, error, warn, info or "
+		"debug; also by module, as in warn,pool=debug" },
 	{ "log.calls", { "NOVA_LOG_CALLS" }, KEY_ENUM, "on", 0, 0, { "on", "off" },
 		"Whether each call of a function leaves a record in the log of calls" },
 	{ "log.output_limit", { "NOVA_LOG_OUTPUT_LIMIT" }, KEY_INTEGER, "16384", 0, 1u << 20,
@@ -342,6 +342,18 @@ static int accept_text(
 	return 0;
 }
 
+static int accept_filter(
+	const struct config_key *key, const char *where, const char *text, nova_error_t **error)
+{
+	int r = accept_text(key, where, text, error);
+	if (r < 0 || log_filter_level(text, NULL, NOVA_LOG_WARN) >= 0)
+		return r;
+	return nova_fail(error, NOVA_ECONFIG,
+		"%s: '%.64s' is no filter of the log for '%s'; it takes none, error, warn, info or "
+		"debug, also for a module, as in warn,pool=debug",
+		where, text, key->key);
+}
+
 static int accept_number(const struct config_key *key, const char *where, const char *text,
 	uint64_t *ret, nova_error_t **error)
 {
@@ -385,6 +397,8 @@ int key_read(const struct config_key *key, const char *where, const char *text, 
 		r = accept_choice(key, where, text, error);
 	else if (key->kind == KEY_STRING || key->kind == KEY_PATH)
 		r = accept_text(key, where, text, error);
+	else if (key->kind == KEY_FILTER)
+		r = accept_filter(key, where, text, error);
 	else
 		r = accept_number(key, where, text, &number, error);
 	if (r < 0)

@@ -12,6 +12,7 @@ enum key_kind {
 	KEY_MEMORY,   /* kept in MB */
 	KEY_INTEGER,
 	KEY_ENUM,
+	KEY_FILTER, /* of log messages */
 };
 
 struct config_key {

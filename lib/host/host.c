@@ -42,11 +42,20 @@ struct nova_host {
 
 /* --- log --- */
 
+/* Up to which level messages of a module (NULL: of any) are sent. */
+static int level_for(const nova_host_t *host, const char *module)
+{
+	return host->sink.level == NOVA_LOG_AS_SET ?
+		       log_filter_level(
+			       config_str(host->config, "log.level"), module, NOVA_LOG_WARN) :
+		       host->sink.level;
+}
+
 static void forward_log(void *userdata, int level, const char *module, const char *text)
 {
 	nova_host_t *host = userdata;
 	pthread_mutex_lock(&host->log_lock);
-	if (host->sink.fn && level <= host->sink.level)
+	if (host->sink.fn && level <= level_for(host, module))
 		host->sink.fn(host->sink.userdata, level, module, text);
 	pthread_mutex_unlock(&host->log_lock);
 }
@@ -57,7 +66,8 @@ void nova_host_set_log(nova_host_t *host, nova_log_fn fn, void *userdata, int le
 		return;
 	pthread_mutex_lock(&host->log_lock);
 	host->sink = (struct logger){ fn, userdata, level };
-	__atomic_store_n(&host->log.level, fn ? level : NOVA_LOG_NONE, __ATOMIC_RELAXED);
+	__atomic_store_n(
+		&host->log.level, fn ? level_for(host, NULL) : NOVA_LOG_NONE, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&host->log_lock);
 }
 

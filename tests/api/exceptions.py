@@ -73,6 +73,7 @@ ONLY_C = {
     "nova_host_ref": _CONTEXT,
     "nova_function_to_json": _JSON,
     "nova_result_to_json": _JSON,
+    "nova_log_filter_level": "the module logging has filters of its own",
     "nova_property_get": "the table is in the package: _properties.py is made from it",
     "nova_call_is_finished": "a Queue collects calls as they finish, so a Call knows",
     "nova_call_code": "a Call has the exception",

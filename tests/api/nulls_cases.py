@@ -11,6 +11,7 @@ import headers
 OPTIONAL = {"wait", "userdata", "fn"}
 OPTIONAL_IN = {
     "config": {"nova_host_new", "nova_open"},
+    "module": {"nova_log_filter_level"},
     "name": {"nova_image_check"},
     "function": {"nova_invoke", "nova_queue_submit"},
     "opts": {"nova_function_list", "nova_invocation_list", "nova_invocation_summarize",
@@ -57,7 +58,7 @@ NOTHING = {
     "NOVA_VM_DEAD": {"nova_vm_state", "nova_instance_state"},
     "NOVA_EINVAL": {"nova_config_source", "nova_queue_fd", "nova_pool_fd", "nova_pool_stats",
                     "nova_host_capacity", "nova_pool_histogram", "nova_call_cancel",
-                    "nova_call_code", "nova_job_state"},
+                    "nova_call_code", "nova_job_state", "nova_log_filter_level"},
 }
 
 

@@ -143,6 +143,18 @@ class Mistakes(HomeCase):
         self.refuses("NOVA_ENGINE", "list", environment={"NOVA_ENGINE": "warp"})
         self.novactl("--engine", "warp", "list", status=1)
 
+    def test_the_log_is_shown_by_modules(self):
+        self.register("hello", HELLO)
+        for name in ("NOVA_LOG", "RUST_LOG"):
+            for filter_, shown in (("vm=info", True), ("info,vm=error", False)):
+                said = self.novactl("--no-daemon", "invoke", "hello",
+                                    environment={name: filter_}).stderr
+                self.assertEqual(" booted on fake" in said, shown, said)
+        said = self.novactl("--log-level", "vm=info", "--no-daemon", "invoke", "hello",
+                            environment={"NOVA_LOG": "none"}).stderr
+        self.assertIn("novactl: info: vm: ", said)
+        self.refuses("RUST_LOG: 'loud' is no filter", "list", environment={"RUST_LOG": "loud"})
+
 
 class Store(HomeCase):
     def test_register_prints_what_was_stored(self):

@@ -66,7 +66,7 @@ class Listening(NovadCase):
                 before = len(self.log()) if hasattr(self, "log_path") else 0
                 self.stops(self.novad(environment=environment))
                 self.assertEqual("info: made a key" in self.log()[before:], is_said, self.log())
-        self.refuses_to_start("RUST_LOG is no filter", environment={"RUST_LOG": "loud"})
+        self.refuses_to_start("RUST_LOG: 'loud' is no filter", environment={"RUST_LOG": "loud"})
 
     def test_a_public_address_needs_tls_or_a_word(self):
         self.refuses_to_start("can be reached from outside", "--listen", "0.0.0.0:0")

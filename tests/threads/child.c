@@ -561,6 +561,8 @@ static void judge_what_needs_no_context(void)
 	WORKS_WITH(nova_module_purpose, *nova_module_purpose(0));
 	WORKS_WITH(nova_module_load, nova_module_load(0, &contents, &error) == 0);
 	WORKS_WITH(nova_code_name, !strcmp(nova_code_name(NOVA_EBUSY), "NOVA_EBUSY"));
+	WORKS_WITH(nova_log_filter_level,
+		nova_log_filter_level("warn,pool=debug", "pool", 0) == NOVA_LOG_DEBUG);
 	WORKS_WITH(nova_error_code, nova_error_code(NULL) == 0);
 	WORKS_WITH(nova_error_message, nova_error_message(NULL) != NULL);
 	WORKS_WITH(nova_error_os, nova_error_os(NULL) == 0);

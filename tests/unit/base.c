@@ -324,6 +324,35 @@ START_TEST(every_code_has_a_name)
 }
 END_TEST
 
+START_TEST(a_filter_of_the_log_has_levels_by_module)
+{
+	static const struct {
+		const char *filter, *module;
+		int level;
+	} cases[] = { { "warn", "pool", NOVA_LOG_WARN }, { "Debug", "pool", NOVA_LOG_DEBUG },
+		{ "off", NULL, NOVA_LOG_NONE }, { "trace", "vm", NOVA_LOG_DEBUG },
+		{ "warn,pool=debug", "pool", NOVA_LOG_DEBUG },
+		{ "warn,pool=debug", "vm", NOVA_LOG_WARN },
+		{ "warn,pool=debug", "poo", NOVA_LOG_WARN },
+		{ "warn,pool=debug", "pools", NOVA_LOG_WARN },
+		{ "warn,pool=debug", NULL, NOVA_LOG_DEBUG },
+		{ "pool=none, warn", "pool", NOVA_LOG_NONE },
+		{ "pool=none, warn", NULL, NOVA_LOG_WARN },
+		{ "pool=debug,pool=error", "pool", NOVA_LOG_ERROR },
+		{ "debug,error", "vm", NOVA_LOG_ERROR },
+		{ "pool=debug", "vm", NOVA_LOG_INFO }, /* what holds otherwise */
+		{ "", "vm", NOVA_LOG_INFO }, { " , ", NULL, NOVA_LOG_INFO },
+		{ "loud", NULL, NOVA_EINVAL }, { "=debug", NULL, NOVA_EINVAL },
+		{ "pool=", NULL, NOVA_EINVAL }, { "pool", NULL, NOVA_EINVAL },
+		{ "pool=debug=x", NULL, NOVA_EINVAL }, { "warn;debug", NULL, NOVA_EINVAL },
+		{ NULL, NULL, NOVA_EINVAL } };
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		ck_assert_msg(nova_log_filter_level(cases[i].filter, cases[i].module,
+				      NOVA_LOG_INFO) == cases[i].level,
+			"'%s' of %s", cases[i].filter, cases[i].module);
+}
+END_TEST
+
 static Suite *base_suite(void)
 {
 	Suite *suite = suite_create("base");
@@ -343,6 +372,7 @@ static Suite *base_suite(void)
 	tcase_add_test(tc, a_private_directory_is_ours_all_the_way_or_refused);
 	tcase_add_test(tc, no_descriptor_takes_the_place_of_a_closed_stdin_stdout_or_stderr);
 	tcase_add_test(tc, every_code_has_a_name);
+	tcase_add_test(tc, a_filter_of_the_log_has_levels_by_module);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

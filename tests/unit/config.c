@@ -41,6 +41,8 @@ static struct sample sample_of(const struct config_key *key)
 		return (struct sample){ "11", "12", "13" };
 	case KEY_ENUM:
 		return (struct sample){ key->choices[1], key->choices[0], key->choices[1] };
+	case KEY_FILTER:
+		return (struct sample){ "debug", "warn,pool=debug", "none" };
 	default:
 		return (struct sample){ "/a/file", "/an/env", "/a/set" };
 	}
@@ -152,7 +154,7 @@ START_TEST(the_defaults_are_those_that_were_promised)
 	ck_assert_uint_eq(config_ms(config, "pool.idle_ttl"), 60000);
 	ck_assert_uint_eq(config_ms(config, "firecracker.boot_timeout"), 10000);
 	ck_assert_uint_eq(config_u64(config, "pool.max_vms"), 0); /* auto */
-	ck_assert_int_eq(config_log_level(config), NOVA_LOG_WARN);
+	ck_assert_str_eq(nova_config_get(config, "log.level"), "warn");
 }
 END_TEST
 

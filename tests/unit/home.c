@@ -31,6 +31,41 @@ static void tear_down(void)
 	test_dir_remove(dir);
 }
 
+static unsigned lines_of_host, lines_of_others;
+
+static void count_lines(void *userdata, int level, const char *module, const char *text)
+{
+	(void)userdata, (void)level, (void)text;
+	lines_of_host += !strcmp(module, "host");
+	lines_of_others += strcmp(module, "host") != 0;
+}
+
+START_TEST(a_log_is_sent_as_the_setting_says_for_each_module)
+{
+	static const struct {
+		const char *filter;
+		unsigned of_host, of_others;
+	} cases[] = { { "warn,host=debug", 1, 0 }, { "debug,host=warn", 0, 1 }, { "none", 0, 0 },
+		{ "debug", 1, 1 } };
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		nova_config_t *config;
+		nova_host_t *host = NULL;
+		ck_ok(nova_config_new(&config, &error));
+		ck_ok(nova_config_set(config, "home", home, &error));
+		ck_ok(nova_config_set(config, "log.level", cases[i].filter, &error));
+		ck_ok(nova_host_new(config, &host, &error));
+		nova_host_set_log(host, count_lines, NULL, NOVA_LOG_AS_SET);
+		lines_of_host = lines_of_others = 0;
+		log_debug(host_log(host), "host", "one");
+		log_debug(host_log(host), "pool", "one");
+		ck_assert_uint_eq(lines_of_host, cases[i].of_host);
+		ck_assert_uint_eq(lines_of_others, cases[i].of_others);
+		nova_host_unref(host);
+		nova_config_free(config);
+	}
+}
+END_TEST
+
 static int open_host(void)
 {
 	nova_config_t *config;
@@ -257,6 +292,7 @@ static Suite *home_suite(void)
 	TCase *tc = tcase_create("home");
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, a_log_is_sent_as_the_setting_says_for_each_module);
 	tcase_add_test(tc, a_home_that_others_may_write_is_refused_with_the_way_out);
 	tcase_add_test(tc, a_new_home_in_a_shared_directory_is_for_its_owner_alone);
 	tcase_add_test(tc, rooms_that_others_may_read_are_closed);

@@ -6,14 +6,6 @@
 
 static const char *const level_names[] = { "none", "error", "warn", "info", "debug" };
 
-static int level_of(const char *name)
-{
-	for (int i = 0; name && i < (int)ARRAY_LEN(level_names); i++)
-		if (!strcmp(level_names[i], name))
-			return i;
-	return -1;
-}
-
 /* Only what was given: an unknown key is an error of the library, not a silent nothing. */
 static int apply_options(nova_config_t *config, nova_error_t **error)
 {
@@ -40,9 +32,10 @@ nova_config_t *session_config(int *ret_status)
 	nova_config_t *config = NULL;
 	nova_error_t *error = NULL;
 	*ret_status = STATUS_OK;
-	if (globals.log_level && level_of(globals.log_level) < 0) {
+	if (globals.log_level && nova_log_filter_level(globals.log_level, NULL, 0) < 0) {
 		*ret_status = usage_error(NULL,
-			"--log-level: '%s' is not none, error, warn, info or debug",
+			"--log-level: '%s' is not none, error, warn, info or debug, nor a list as "
+			"warn,pool=debug",
 			globals.log_level);
 		return NULL;
 	}
@@ -58,12 +51,19 @@ nova_config_t *session_config(int *ret_status)
 /* the log's name for what somebody can change in their code: it is always shown */
 #define ABOUT_CODE "function"
 
-static int said_up_to = NOVA_LOG_ERROR;
+/* As of the setting log.level. */
+static char *filter;
+
+/* NULL: of any module. */
+static int said_up_to(const char *module)
+{
+	return filter ? nova_log_filter_level(filter, module, NOVA_LOG_ERROR) : NOVA_LOG_ERROR;
+}
 
 void session_log_line(void *unused, int level, const char *module, const char *text)
 {
 	(void)unused;
-	if (level > said_up_to && strcmp(module, ABOUT_CODE))
+	if (level > said_up_to(module) && strcmp(module, ABOUT_CODE))
 		return;
 	progress_hide();
 	fprintf(stderr, "novactl: %s: %s: %s\n", level_names[level], module, text);
@@ -72,29 +72,30 @@ void session_log_line(void *unused, int level, const char *module, const char *t
 
 /* A person wants warnings with `doctor`, not with every call: without a word from them, only errors
  * are shown. */
-static int log_level(const nova_config_t *config)
+static const char *filter_of(const nova_config_t *config)
 {
 	if (globals.log_level)
-		return level_of(globals.log_level);
+		return globals.log_level;
 	if (globals.verbose)
-		return globals.verbose > 1 ? NOVA_LOG_DEBUG : NOVA_LOG_INFO;
-	int level = level_of(nova_config_get(config, "log.level"));
+		return globals.verbose > 1 ? "debug" : "info";
 	bool asked_for = nova_config_source(config, "log.level") > NOVA_CONFIG_DEFAULT;
-	return asked_for && level >= 0 ? level : NOVA_LOG_ERROR;
+	return asked_for ? nova_config_get(config, "log.level") : "error";
 }
 
 void session_log(nova_host_t *host, const nova_config_t *config)
 {
-	said_up_to = log_level(config);
-	nova_host_set_log(host, session_log_line, NULL,
-		!said_up_to || said_up_to > NOVA_LOG_WARN ? said_up_to : NOVA_LOG_WARN);
+	free(filter);
+	filter = need(strdup(filter_of(config)));
+	int most = said_up_to(NULL);
+	nova_host_set_log(
+		host, session_log_line, NULL, !most || most > NOVA_LOG_WARN ? most : NOVA_LOG_WARN);
 }
 
 void session_say(int level, const char *module, const char *format, ...)
 {
 	char text[1024];
 	va_list args;
-	if (level > said_up_to)
+	if (level > said_up_to(module))
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);

@@ -31,17 +31,11 @@ static int set_all(nova_config_t *config, const struct words *words, nova_error_
 	return code;
 }
 
-static bool set_log(struct novad *novad)
+static void set_log(const struct novad *novad)
 {
-	const char *filter = getenv("RUST_LOG");
-	if (nova_config_source(novad->config, "log.level") != NOVA_CONFIG_DEFAULT)
-		filter = nova_config_get(novad->config, "log.level");
-	if (filter && !said_read(filter)) {
-		say(NOVA_LOG_ERROR, "RUST_LOG is no filter of the log, as info or warn,pool=debug");
-		return false;
-	}
+	bool is_given = nova_config_source(novad->config, "log.level") != NOVA_CONFIG_DEFAULT;
+	said_by(is_given ? nova_config_get(novad->config, "log.level") : NULL);
 	nova_host_set_log(nova_host_get(novad->nova), say_of, NULL, said_up_to());
-	return true;
 }
 
 /* Who serves others wants to know what they use, unless told otherwise. */
@@ -63,10 +57,7 @@ static bool open_nova(struct novad *novad)
 		record_usage(novad->config, &error) != 0 ||
 		nova_open(novad->config, &novad->nova, &error) != 0)
 		return report(error);
-	if (!set_log(novad)) {
-		nova_close(novad->nova);
-		return false;
-	}
+	set_log(novad);
 	const char *home = nova_host_home(nova_host_get(novad->nova));
 	if (asprintf(&novad->directory, "%s/novad", home) < 0)
 		need(NULL);
@@ -241,6 +232,7 @@ int main(int argc, char **argv)
 	sandboxes_free();
 	keys_free(novad.keys);
 	stored_free();
+	said_by(NULL);
 	tls_free(&novad.tls);
 	free(novad.directory);
 	return status;

@@ -36,8 +36,8 @@ void settings_help(void);
 
 /* --- what it says on stderr: say.c --- */
 
-/* As of RUST_LOG: "info", or "warn,pool=debug". False: it is none. */
-bool said_read(const char *text);
+/* As of the setting log.level; NULL: as without it. */
+void said_by(const char *filter);
 int said_up_to(void); /* of any module */
 void say(int level, const char *text);
 void say_of(void *unused, int level, const char *module, const char *text); /* nova_log_fn */

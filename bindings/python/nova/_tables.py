@@ -709,6 +709,7 @@ FUNCTIONS = {
     "nova_error_free": (None, [c_void_p]),
     "nova_code_name": (c_char_p, [c_int]),
     "nova_free": (None, [c_void_p]),
+    "nova_log_filter_level": (c_int, [c_char_p, c_char_p, c_int]),
     "nova_queue_new": (c_int, [c_void_p, POINTER(QueueOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_queue_free": (None, [c_void_p]),
     "nova_queue_fd": (c_int, [c_void_p]),
