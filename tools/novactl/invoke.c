@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon.h"
 
-#define PAYLOAD_MAX                                                                                \
-	(6u << 20) /* the library's limit; one byte more is read, so that it can refuse */
-
 static struct {
 	const char *payload;
 	uint32_t timeout_ms;
@@ -32,51 +29,6 @@ static const struct opt options[] = {
 		&given.local },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
-
-static char *read_stream(FILE *in, size_t *ret_len)
-{
-	size_t capacity = 65536, len = 0;
-	char *text = need(malloc(capacity));
-	while (len <= PAYLOAD_MAX) {
-		size_t got = fread(text + len, 1, capacity - len - 1, in);
-		len += got;
-		if (!got)
-			break;
-		if (len == capacity - 1)
-			text = need(realloc(text, capacity *= 2));
-	}
-	text[len] = 0;
-	*ret_len = len;
-	return text;
-}
-
-/* The event as text that the caller frees; NULL after telling why. */
-static char *payload_read(size_t *ret_len, int *ret_status)
-{
-	if (*given.payload != '@' && strcmp(given.payload, "-") != 0) {
-		*ret_len = strlen(given.payload);
-		return need(strdup(given.payload));
-	}
-	bool from_file = *given.payload == '@';
-	FILE *in = from_file ? fopen(given.payload + 1, "re") : stdin;
-	if (!in) {
-		*ret_status = failure("payload '%s': %m", given.payload + 1);
-		return NULL;
-	}
-	char *text = read_stream(in, ret_len);
-	if (ferror(in)) {
-		*ret_status = failure("payload '%s': %m", given.payload);
-		free(text);
-		text = NULL;
-	} else if (strlen(text) != *ret_len) {
-		*ret_status = failure("payload '%s': " EVENT_HAS_NUL, given.payload);
-		free(text);
-		text = NULL;
-	}
-	if (from_file)
-		fclose(in);
-	return text;
-}
 
 static void show_stream(const void *data, size_t len)
 {
@@ -195,7 +147,7 @@ static int run(char **args, int count)
 	(void)count;
 	int status;
 	size_t len;
-	char *payload = payload_read(&len, &status);
+	char *payload = payload_read(given.payload, &len, &status);
 	if (!payload)
 		return status;
 	if (!try_daemon(args[0], payload, len, &status))

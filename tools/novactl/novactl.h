@@ -113,6 +113,11 @@ void help_verb(FILE *out, const struct verb *verb);
 int usage_error(const struct verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Tells a failure that the library did not report, and returns STATUS_FAILED. */
 int failure(const char *format, ...) PRINTF_LIKE(1, 2);
+/* The library's limit; one byte more is read, so that it can refuse. */
+#define PAYLOAD_MAX (6u << 20)
+/* The event of a call, which @FILE or - may stand for, as text that the caller frees; NULL after
+ * telling why. */
+char *payload_read(const char *given, size_t *ret_len, int *ret_status);
 #define EVENT_HAS_NUL "the payload is not JSON: it has a NUL byte in it"
 /* Tells an error of the library, frees it, and returns the status that belongs to it. */
 int report(nova_error_t *error);
@@ -287,6 +292,7 @@ extern const struct verb verb_register, verb_invoke, verb_run, verb_list, verb_g
 	verb_secret_rotate, verb_secret_key, verb_export, verb_import, verb_completion, verb_help,
 	verb_logs, verb_stats, verb_usage, verb_bill, verb_estimate, verb_kv_get, verb_kv_put,
 	verb_kv_delete, verb_kv_list, verb_file_get, verb_file_put, verb_file_delete,
-	verb_file_list, verb_push, verb_upload, verb_plug, verb_unplug;
+	verb_file_list, verb_push, verb_upload, verb_plug, verb_unplug, verb_job_submit,
+	verb_job_get, verb_job_work;
 
 #endif

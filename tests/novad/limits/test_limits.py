@@ -5,13 +5,12 @@ import os
 import pathlib
 import resource
 import select
-import shutil
 import signal
 import socket
-import subprocess
 import threading
 import unittest
 
+import redisserver
 from novadcase import NovadCase
 from novatest import await_that
 
@@ -345,9 +344,9 @@ class Crowds(NovadCase):
         self.gets(200, "GET", "/api/v1/functions")
         self.is_refused(429, "too_many_requests", "GET", "/api/v1/functions")
 
-    @unittest.skipUnless(shutil.which("redis-server"), "no redis-server: see test_packages")
+    @unittest.skipIf(redisserver.MISSING, redisserver.MISSING)
     def test_two_novads_with_one_redis_share_the_rate_of_a_key(self):
-        redis = self.redis()
+        redis = redisserver.Server(self).path
         keys = self.write("keys", f"slow={'a' * 16} rate=5/h\n")
         keys.chmod(0o600)
         ports = []
@@ -363,14 +362,14 @@ class Crowds(NovadCase):
         self.assertEqual(answers, [200] * 5 + [429] * 7)
 
     def test_who_waits_for_redis_holds_up_nobody_else(self):
-        redis = self.redis()
+        redis = redisserver.Server(self)
         keys = self.write("keys", f"slow={'a' * 16} rate=5/h\nfree={'b' * 16}\n")
         keys.chmod(0o600)
-        self.novad("--key-file", keys, "--set", f"redis.addr={redis}", "--set",
+        self.novad("--key-file", keys, "--set", f"redis.addr={redis.path}", "--set",
                    "redis.timeout=60s")
         self.key = "a" * 16
         self.assertEqual(self.ask("GET", "/api/v1/functions").status, 200)
-        self.redis_server.send_signal(signal.SIGSTOP)
+        redis.process.send_signal(signal.SIGSTOP)
         waits = self.raw(self.head("GET", "/api/v1/functions", "Connection: close"))
         gone = self.raw(self.head("GET", "/api/v1/functions", "Connection: close"))
         self.assertEqual(self.ask("GET", "/healthz").status, 200)
@@ -378,23 +377,8 @@ class Crowds(NovadCase):
         self.assertEqual(self.ask("GET", "/api/v1/functions").status, 200)
         gone.close()
         self.assertEqual(select.select([waits], [], [], 0)[0], [])
-        self.redis_server.send_signal(signal.SIGCONT)
+        redis.process.send_signal(signal.SIGCONT)
         self.assertTrue(self.read_all(waits).startswith(b"HTTP/1.1 200 "))
-
-    def redis(self):
-        """The socket of a server of its own."""
-        path = self.directory / "redis.sock"
-        self.redis_server = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir",
-             self.directory, "--logfile", "redis.log"])
-        self.addCleanup(self.end_redis, self.redis_server)
-        await_that(path.exists, "the server listens")
-        return path
-
-    @staticmethod
-    def end_redis(server):
-        server.kill()
-        server.wait()
 
     def test_limits_of_keys_that_make_no_sense_are_named(self):
         for words in ("rate=0/s", "rate=5", "rate=5/d", "rate=-5/s", "rate=5000000/s", "burst=5",
