@@ -53,10 +53,14 @@ typedef struct nova_job_opts {
 	uint32_t lease_ms;
 	uint32_t keep_s; /**< for how long it is kept once it has ended, up to 2592000; 0: 86400 */
 	uint32_t reserved; /**< 0 */
+	/** as `key` of nova_invoke_opts: to whom its usage belongs; NULL: nobody */
+	const char *usage_key;
+	/** as nova_invoke_opts; NULL: nothing */
+	const char *client_context;
 } nova_job_opts;
 #define NOVA_JOB_OPTS_INIT                                                                         \
 	{                                                                                          \
-		sizeof(nova_job_opts), 0, 0, 0, 0, 0                                               \
+		sizeof(nova_job_opts), 0, 0, 0, 0, 0, 0, 0                                         \
 	}
 
 /**
@@ -150,8 +154,8 @@ NOVA_API const char *nova_job_output(const nova_job_t *job, size_t *ret_len);
 NOVA_API const char *nova_job_error(const nova_job_t *job);
 
 /**
- * A job as one JSON object: id, function, state, key, attempts, most_attempts, lease_ms,
- * submitted_us, ended_us, payload, output, error.
+ * A job as one JSON object: id, function, state, key, usage_key, attempts, most_attempts, lease_ms,
+ * submitted_us, ended_us, client_context, payload, output, error.
  * @param job the job
  * @return text. Yours: free it with nova_free(). NULL if there is no memory. Since 0.1.
  */

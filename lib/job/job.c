@@ -189,6 +189,8 @@ int jobs_submit(struct jobs *jobs, nova_job_t *job, nova_error_t **error)
 	add_number(&w, job->most);
 	add_number(&w, job->lease_ms);
 	add_number(&w, job->keep_s);
+	add(&w, job->usage_key);
+	add(&w, job->context);
 	return ask(jobs,
 		&(struct redis_question){ w.list, w.count, .take = take_id, .userdata = job },
 		error);

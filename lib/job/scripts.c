@@ -6,8 +6,8 @@
 
 /* What there is between the function and the key says where the one ends. KEYS: the stream, what
  * is to be looked at, the hash, what stands for the idempotency key. ARGV: the most that may wait
- * or be under way, id, function, payload, key, attempts, lease, keep. The id that there is of that
- * key, or its own; or an error in a word. */
+ * or be under way, id, function, payload, key, attempts, lease, keep, whose usage it is, context.
+ * The id that there is of that key, or its own; or an error in a word. */
 const char script_submit[] = NOW
 	"if ARGV[5] ~= '' then "
 	"local was = redis.call('GET', KEYS[4]) "
@@ -18,6 +18,7 @@ const char script_submit[] = NOW
 	"return 'full' end "
 	"redis.call('HSET', KEYS[3], 'id', ARGV[2], 'function', ARGV[3], 'payload', ARGV[4], "
 	"'key', ARGV[5], 'most', ARGV[6], 'lease_ms', ARGV[7], 'keep_s', ARGV[8], 'attempts', 0, "
+	"'usage_key', ARGV[9], 'context', ARGV[10], "
 	"'state', 'waiting', 'submitted_us', string.format('%.0f', now)) "
 	"redis.call('XADD', KEYS[1], '*', 'id', ARGV[2]) "
 	"if ARGV[5] ~= '' then redis.call('SET', KEYS[4], ARGV[2]) end "

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A job from what the server has of it, which may be anybody's. */
-#include <errno.h>
-
 #include "job/internal.h"
 #include "json/json.h"
 #include "module/redis.h"
+#include "proto/proto.h"
 
 static const char *const states[] = {
 	[NOVA_JOB_WAITING] = "waiting",
@@ -68,12 +67,10 @@ static bool take_state(const redisReply *fields, int *ret)
 	return false;
 }
 
+/* Whatever a call may be given, with numbers of any size. */
 static bool is_json(const char *text)
 {
-	json_t *value = NULL;
-	int r = *text ? json_parse(text, strlen(text), JSON_DECODE_ANY, &value, NULL) : 0;
-	json_decref(value);
-	return r == 0 || r == -ENOMEM;
+	return !*text || json_text_ok(text, strlen(text), PROTO_DEPTH_USER);
 }
 
 static bool take_all(const redisReply *f, nova_job_t *job, bool *ret_bad)
@@ -93,8 +90,10 @@ static bool take_all(const redisReply *f, nova_job_t *job, bool *ret_bad)
 	       take_text(f, "payload", &job->payload, ret_bad) &&
 	       take_text(f, "key", &job->key, ret_bad) &&
 	       take_text(f, "output", &job->output, ret_bad) &&
-	       take_text(f, "error", &job->error, ret_bad);
-	if (good && (!is_json(job->payload) || !is_json(job->output)))
+	       take_text(f, "error", &job->error, ret_bad) &&
+	       take_text(f, "usage_key", &job->usage_key, ret_bad) &&
+	       take_text(f, "context", &job->context, ret_bad);
+	if (good && (!is_json(job->payload) || !is_json(job->output) || !is_json(job->context)))
 		*ret_bad = true;
 	return good && !*ret_bad;
 }
@@ -123,6 +122,8 @@ void nova_job_free(nova_job_t *job)
 	free(job->key);
 	free(job->output);
 	free(job->error);
+	free(job->usage_key);
+	free(job->context);
 	free(job);
 }
 
@@ -180,6 +181,8 @@ static int put_job(struct buf *b, const nova_job_t *job)
 	if (r == 0)
 		r = put_text(b, ",\"key\":", job->key);
 	if (r == 0)
+		r = put_text(b, ",\"usage_key\":", job->usage_key);
+	if (r == 0)
 		r = put_number(b, ",\"attempts\":", job->attempts);
 	if (r == 0)
 		r = put_number(b, ",\"most_attempts\":", job->most);
@@ -189,6 +192,8 @@ static int put_job(struct buf *b, const nova_job_t *job)
 		r = put_number(b, ",\"submitted_us\":", job->submitted_us);
 	if (r == 0)
 		r = put_number(b, ",\"ended_us\":", job->ended_us);
+	if (r == 0)
+		r = put_value(b, ",\"client_context\":", job->context);
 	if (r == 0)
 		r = put_value(b, ",\"payload\":", job->payload);
 	if (r == 0)

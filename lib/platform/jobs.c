@@ -57,9 +57,13 @@ static int check_call(
 {
 	AUTO_EXEC struct vm_exec exec = { 0 };
 	AUTO_FUNCTION nova_function_t *function = NULL;
+	char usage_key[USAGE_TEXT + 1];
 	int code = registry_lookup(&nova->registry, name, &function, error);
+	if (code == 0)
+		code = meter_check_key(o->usage_key, usage_key, error);
 	if (code < 0)
 		return code;
+	exec.client_context = o->client_context;
 	uint32_t limit_ms = function->record.config.timeout_s * 1000u;
 	if (!o->lease_ms)
 		o->lease_ms = limit_ms + LEASE_MORE_MS;
@@ -76,10 +80,13 @@ static nova_job_t *job_new(const char *function, const char *payload, const nova
 	job->key = strdup(o->key ? o->key : "");
 	job->output = strdup("");
 	job->error = strdup("");
+	job->usage_key = strdup(o->usage_key ? o->usage_key : "");
+	job->context = strdup(o->client_context ? o->client_context : "");
 	job->most = o->attempts;
 	job->lease_ms = o->lease_ms;
 	job->keep_s = o->keep_s;
-	if (job->function && job->payload && job->key && job->output && job->error)
+	if (job->function && job->payload && job->key && job->output && job->error &&
+		job->usage_key && job->context)
 		return job;
 	nova_job_free(job);
 	return NULL;
@@ -183,6 +190,8 @@ static int perform(nova_t *nova, nova_job_t *job, const struct stop *stop, nova_
 	nova_result_t *result = NULL;
 	AUTO_ERROR nova_error_t *failure = NULL;
 	opts.request_id = job->id;
+	opts.key = *job->usage_key ? job->usage_key : NULL;
+	opts.client_context = *job->context ? job->context : NULL;
 	opts.interrupt = (nova_interrupt_t *)(uintptr_t)stop->interrupt;
 	int ended = nova_invoke(nova, job->function, job->payload, &opts, &result, &failure);
 	bool noted = note(job, result, failure);

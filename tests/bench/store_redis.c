@@ -60,7 +60,7 @@ static bool raw_job(redisContext *raw, unsigned number)
 	snprintf(hash, sizeof(hash), JOB_PREFIX "%s", id);
 	snprintf(token, sizeof(token), JOB_TAKEN "%s", id);
 	const char *const submit[] = { "EVAL", script_submit, "4", JOB_STREAM, JOB_DUE, hash,
-		JOB_KEY "1:f:", "100000", id, "f", "{}", "", "3", "330000", "86400" };
+		JOB_KEY "1:f:", "100000", id, "f", "{}", "", "3", "330000", "86400", "", "" };
 	const char *take[] = { "EVAL", script_take, "4", JOB_STREAM, JOB_DUE, JOB_DEAD_, token,
 		"bench", "", "", id };
 	if (!raw_do(raw, submit, ARRAY_LEN(submit)))
@@ -78,6 +78,8 @@ static bool our_job(struct jobs *jobs)
 	struct nova_job job = { .function = (char[]){ "f" },
 		.payload = (char[]){ "{}" },
 		.key = (char[]){ "" },
+		.usage_key = (char[]){ "" },
+		.context = (char[]){ "" },
 		.most = 3,
 		.lease_ms = 330000,
 		.keep_s = 86400 };

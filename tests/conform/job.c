@@ -462,6 +462,57 @@ START_TEST(waiting_can_be_ended_and_a_call_that_is_ended_waits_again)
 }
 END_TEST
 
+START_TEST(a_job_has_its_callers_context_and_counts_as_the_usage_of_a_key)
+{
+	static const char tell[] = "#!/bin/sh\nprintf %s \"$NOVA_CLIENT_CONTEXT\"\n";
+	const nova_job_opts opts = { sizeof(opts), .usage_key = "ci",
+		.client_context = "{\"custom\": {\"a\": 1}}" },
+			    bad = { sizeof(bad), .client_context = "[1]" },
+			    worse = { sizeof(worse), .usage_key = "\xff" };
+	nova_usage_list_opts of_key = NOVA_USAGE_LIST_OPTS_INIT;
+	const nova_usage **usage = NULL;
+	nova_job_t *job = NULL;
+	size_t count = 0;
+	redis_start(NULL, NULL);
+	struct platform p = platform_open(
+		"redis.addr", redis_address, "redis.timeout", "5s", "usage.record", "on", NULL);
+	platform_add(p.nova, "f", "shell", tell);
+	ck_fails(NOVA_EINVAL, nova_job_submit(p.nova, "f", NULL, &bad, NULL, &error));
+	ck_fails(NOVA_EINVAL, nova_job_submit(p.nova, "f", NULL, &worse, NULL, &error));
+	ck_ok(nova_job_submit(p.nova, "f", NULL, &opts, NULL, &error));
+	ck_ok(nova_job_perform(p.nova, HANG_MS, NULL, &job, &error));
+	ck_assert_str_eq(nova_job_output(job, NULL), opts.client_context);
+	AUTO_FREE char *json = nova_job_to_json(job);
+	ck_assert(strstr(json, "\"usage_key\":\"ci\"") &&
+		  strstr(json, "\"client_context\":{\"custom\""));
+	of_key.key = "ci";
+	ck_ok(nova_usage_list(p.nova, &of_key, &usage, &count, &error));
+	ck_assert_uint_eq(count, 1);
+	ck_assert_uint_eq(usage[0]->calls, 1);
+	nova_usage_list_free(usage, count);
+	nova_job_free(job);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_job_is_given_whatever_a_call_may_be_given)
+{
+	static const char *const payloads[] = { "\"a\\u0000b\"", "[1e999,-0,123456789012345678901]",
+		"{\"\":null}", "\"\\ud83d\\ude00\"" };
+	nova_job_t *job = NULL;
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "shell", "#!/bin/sh\ncat \"$1\"\n");
+	for (size_t i = 0; i < ARRAY_LEN(payloads); i++) {
+		ck_ok(nova_job_submit(p.nova, "f", payloads[i], NULL, NULL, &error));
+		ck_ok(nova_job_perform(p.nova, HANG_MS, NULL, &job, &error));
+		ck_assert_str_eq(nova_job_output(job, NULL), payloads[i]);
+		nova_job_free(job);
+	}
+	platform_close(&p);
+}
+END_TEST
+
 #define WORKERS 4
 #define JOBS    40
 
@@ -603,9 +654,11 @@ START_TEST(what_answers_nonsense_gives_no_job)
 	ck_ok(nova_config_set(config, "redis.addr", redis_address, &error));
 	ck_ok(nova_config_set(config, "redis.timeout", "50ms", &error));
 	ck_ok(jobs_open(config, &silent, &jobs, &error));
-	struct nova_job wanted = {
-		.function = (char[]){ "f" }, .payload = (char[]){ "{}" }, .key = (char[]){ "" }
-	};
+	struct nova_job wanted = { .function = (char[]){ "f" },
+		.payload = (char[]){ "{}" },
+		.key = (char[]){ "" },
+		.usage_key = (char[]){ "" },
+		.context = (char[]){ "" } };
 	memset(wanted.id, '0', JOB_ID - 1);
 	ck_assert_int_lt(jobs_submit(jobs, &wanted, NULL), 0);
 	ck_assert_int_lt(jobs_get(jobs, wanted.id, &job, NULL), 0);
@@ -705,6 +758,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, keys_of_functions_do_not_meet);
 	tcase_add_test(tc, who_waits_is_given_what_comes);
 	tcase_add_test(tc, waiting_can_be_ended_and_a_call_that_is_ended_waits_again);
+	tcase_add_test(tc, a_job_has_its_callers_context_and_counts_as_the_usage_of_a_key);
+	tcase_add_test(tc, a_job_is_given_whatever_a_call_may_be_given);
 	tcase_add_test(tc, threads_perform_each_job_once);
 	tcase_add_test(tc, what_is_no_job_is_refused);
 	tcase_add_test(tc, without_redis_there_are_no_jobs);

@@ -297,6 +297,8 @@ class JobOpts(_Options):
         ("lease_ms", c_uint32),
         ("keep_s", c_uint32),
         ("reserved", c_uint32),
+        ("usage_key", c_char_p),
+        ("client_context", c_char_p),
     ]
 
 
