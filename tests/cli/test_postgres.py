@@ -23,6 +23,21 @@ with nova.open() as platform:
         print("called", flush=True)
 """
 
+# Another one: sets a number and tells of it, again and again; what fails as the server is away is
+# tried again.
+WRITER = """
+import nova
+with nova.open() as platform:
+    for number in range(10, 80000):
+        while True:
+            try:
+                platform.update("f", timeout_s=number)
+                break
+            except nova.errors.NovaError as error:
+                assert error.name == "NOVA_EIO", error
+        print(number, flush=True)
+"""
+
 
 @unittest.skipIf(pgserver.programs() is None, "no PostgreSQL: see test_packages in tools/packages")
 class Postgres(HomeCase):
@@ -65,10 +80,14 @@ class Postgres(HomeCase):
 
     def caller(self):
         """A program that calls functions; how many calls it is to make goes in by lines."""
+        return self.program(CALLER)
+
+    def program(self, text):
+        """One in Python, on the first host."""
         environment = {**self.environment, **self.a, "PYTHONPATH": str(ROOT / "bindings/python"),
                        "LD_LIBRARY_PATH": str(BUILD / "lib"), "NOVA_POSTGRES_TTL": "1h",
                        "NOVA_POOL_THREAD": "on"}
-        process = subprocess.Popen([sys.executable, "-c", CALLER], env=environment, text=True,
+        process = subprocess.Popen([sys.executable, "-c", text], env=environment, text=True,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL)
         for end in (process.wait, process.stdout.close, process.stdin.close, process.kill):
@@ -114,6 +133,19 @@ class Postgres(HomeCase):
         await_that(lambda: self.logged()[0] == 180, "the others are logged", 100)
         self.call(process, 1)
         await_that(lambda: self.logged() == (181, 20), "those that are not are counted", 100)
+
+    def test_what_was_acknowledged_is_there_when_the_server_is_killed_meanwhile(self):
+        self.register_quick()
+        writer = self.program(WRITER)
+        told = 0
+        for _ in range(10 if LONG else 3):
+            for _ in range(20):
+                told = int(writer.stdout.readline())
+            self.server.stop(pgserver.signal.SIGQUIT)  # its processes end at once
+            self.server.start()
+            f = self.novactl_json("get", "f", environment=self.b)
+            self.assertGreaterEqual(f["timeout_s"], told)
+        self.assertGreater(int(writer.stdout.readline()), told)  # it goes on
 
     def test_two_hosts_make_the_schema_at_once(self):
         lists = [threading.Thread(target=self.novactl, args=("list",),

@@ -369,6 +369,27 @@ START_TEST(a_directory_without_rights_is_an_error_of_rights)
 }
 END_TEST
 
+START_TEST(a_file_that_another_process_has_locked_is_told_and_can_be_read)
+{
+	sqlite3 *db;
+	if (!getenv("NOVA_TEST_LONG"))
+		test_skip("it is waited for, for 10 s: only in tools/test --long");
+	fill(1);
+	ck_ok(try_open());
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	ck_fails_with(NOVA_EIO, "locked", put("g", 7));
+	struct function_record *records;
+	size_t count;
+	ck_ok(store_sqlite.functions->list(store, NULL, &records, &count, &error));
+	ck_assert_uint_eq(count, 1);
+	record_list_free(records, count);
+	sqlite3_close(db);
+	ck_ok(put("g", 7));
+	store_sqlite.close(store);
+}
+END_TEST
+
 START_TEST(a_full_disk_is_an_error_and_what_was_there_stays)
 {
 	pid_t child = fork();
@@ -487,6 +508,7 @@ static Suite *sqlite_suite(void)
 	tcase_add_test(tc, a_page_of_rubbish_never_crashes);
 	tcase_add_test(tc, a_file_cut_short_is_damage);
 	tcase_add_test(tc, a_directory_without_rights_is_an_error_of_rights);
+	tcase_add_test(tc, a_file_that_another_process_has_locked_is_told_and_can_be_read);
 	tcase_add_test(tc, a_full_disk_is_an_error_and_what_was_there_stays);
 	tcase_add_test(tc, a_disk_that_is_full_from_the_start_is_an_error_too);
 	tcase_add_test(tc, a_home_that_is_not_there_is_not_found);
