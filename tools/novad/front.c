@@ -409,8 +409,10 @@ static void *front_open(struct loop *loop, struct jobs *jobs, const struct serve
 		if (!done)
 			snprintf(why, size, "cannot serve at %s", place->name);
 	}
-	if (done)
+	if (done) {
+		durable_begin(novad, jobs);
 		return front;
+	}
 	front_close(front);
 	return NULL;
 }
@@ -493,6 +495,7 @@ static void look(struct front_state *front, int64_t now)
 	streams_look(now);
 	e2b_look(front->novad, now);
 	detached_look(now);
+	durable_look(now);
 	keys_refresh(front->novad->keys);
 	for (size_t i = 0; i < front->count; i++)
 		front->endpoints[i].pending = true; /* for time limits of its own */
@@ -518,7 +521,7 @@ static int64_t front_deadline(const void *state)
 		if (is_due(&front->endpoints[i]))
 			return now_ms();
 	bool any = front->novad->connections || streams_count() || sandboxes_count() ||
-		   detached_waiting();
+		   detached_waiting() || durable_rests();
 	return any ? front->next_look : -1;
 }
 

@@ -188,6 +188,17 @@ size_t detached_waiting(void); /* to be begun again */
 /* When no job ends any more. */
 void detached_free(void);
 
+/* --- durable.c: calls that wait in Redis --- */
+
+bool durable_is_on(const struct novad *novad);
+/* Starts who performs them. */
+void durable_begin(struct novad *novad, struct jobs *jobs);
+/* Lets those go on who have rested. */
+void durable_look(int64_t now);
+bool durable_rests(void); /* does anybody? */
+/* When no job ends any more. */
+void durable_free(void);
+
 /* --- stored.c: keys of the store --- */
 
 /* One that the store has just said to be valid; NULL: it has to be asked. It stays until

@@ -120,7 +120,10 @@ bool lambda_begin(struct exchange *x)
 			"Client context must be a valid Base64-encoded JSON object");
 	else if (type && !strcmp(type, "DryRun"))
 		x->verb = &verb_lambda_check;
-	x->detached = type && !strcmp(type, "Event");
+	bool is_event = type && !strcmp(type, "Event"), is_durable = durable_is_on(x->novad);
+	if (!x->answered && is_event && is_durable)
+		x->verb = &verb_lambda_event;
+	x->detached = is_event && !is_durable;
 	if (!x->answered && log && !strcmp(log, "Tail"))
 		json_object_set_new(x->options, "tail", json_true());
 	return !x->answered;
@@ -196,6 +199,23 @@ static int submit(
 		*error = NULL;
 	}
 	return code;
+}
+
+/* Where there is Redis, what nobody waits for waits there, so that it survives this process. */
+static void hand_in(struct job *job)
+{
+	nova_error_t *error = NULL;
+	nova_job_opts opts = NOVA_JOB_OPTS_INIT;
+	char *target = target_of(job);
+	opts.client_context = job_text(job, "client_context");
+	int code = target ? durable_submit(job, target, &opts, &error) : NOVA_EINVAL;
+	if (error && code == NOVA_EINVAL)
+		job_problem(job, 400, "malformed", "Could not parse request body into json: %s",
+			nova_error_message(error));
+	else if (error)
+		job_fail_by(job, error);
+	nova_error_free(error);
+	free(target);
 }
 
 static void name_version(char *out, size_t size, const nova_result_t *result)
@@ -350,6 +370,7 @@ const struct job_verb verb_lambda_invoke = {
 	.submit = submit,
 	.collect = collect,
 };
+const struct job_verb verb_lambda_event = { .name = "event", .work = hand_in };
 const struct job_verb verb_lambda_check = { .name = "check", .work = check };
 const struct job_verb verb_lambda_list = { .name = "list", .work = list };
 const struct job_verb verb_lambda_get = { .name = "get", .work = get };

@@ -232,6 +232,7 @@ int main(int argc, char **argv)
 	sandboxes_free();
 	keys_free(novad.keys);
 	stored_free();
+	durable_free();
 	said_by(NULL);
 	tls_free(&novad.tls);
 	free(novad.directory);

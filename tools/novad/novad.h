@@ -27,6 +27,7 @@ struct settings {
 	uint32_t connections, calls, key_calls; /* at once */
 	uint32_t body_kb, bodies_mb;            /* of one request; of all together */
 	uint32_t sandboxes, key_sandboxes;      /* that are there */
+	uint32_t job_workers;
 	uint32_t head_ms, body_ms, idle_ms, resume_ms, stop_ms, event_retry_ms;
 };
 

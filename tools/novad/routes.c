@@ -115,6 +115,12 @@ const struct route routes[] = {
 	{ "DELETE", "/functions/{id}/files/content", "deleteKeptFile", "Delete a file",
 		.verb = &verb_kept_file_delete, .query = kept_file_query, .answer = "nothing" },
 
+	{ "POST", "/functions/{id}/jobs", "submitJob",
+		"Hand in a call, with the body as its event, for whichever host has time",
+		ROUTE_RAW, .verb = &verb_durable_submit, .query = durable_query, .answer = "id" },
+	{ "GET", "/jobs/{id}", "getJob", "How far a job is, and what has come of it",
+		.verb = &verb_durable_get, .answer = "the job: nova/job.h" },
+
 	{ "GET", "/secrets", "listSecrets", "The secrets by name, without their values",
 		.verb = &verb_secret_list,
 		.answer = "secrets; of each the id of the key that it is encrypted with" },

@@ -145,10 +145,18 @@ extern const struct field kept_query[], kept_value_query[], kept_file_query[];
 extern const struct job_verb verb_kept_list, verb_kept_get, verb_kept_put, verb_kept_delete,
 	verb_kept_file_list, verb_kept_file_get, verb_kept_file_put, verb_kept_file_delete;
 
+/* durable.c */
+extern const struct field durable_query[];
+extern const struct job_verb verb_durable_submit, verb_durable_get;
+/* Hands in the body as the event of a function; 202, and a header with the id. After a failure
+ * there is an error, or it has been answered. */
+int durable_submit(
+	struct job *job, const char *function, nova_job_opts *opts, nova_error_t **error);
+
 /* lambda.c */
 extern const struct field lambda_query[], lambda_list_query[];
-extern const struct job_verb verb_lambda_invoke, verb_lambda_check, verb_lambda_list,
-	verb_lambda_get;
+extern const struct job_verb verb_lambda_invoke, verb_lambda_event, verb_lambda_check,
+	verb_lambda_list, verb_lambda_get;
 
 /* cluster.c */
 extern const struct field module_fields[], blob_fields[], file_register_fields[],

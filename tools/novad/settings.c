@@ -76,6 +76,8 @@ static const struct line lines[] = {
 		"again, and after twice that once more; the same of a sandbox that cannot be\n"
 		"paused, which is killed after four times [60s]",
 		1, DAY_MS },
+	{ "job-workers", SHAPE_NUMBER, AT(job_workers), "N",
+		"how many jobs that wait in Redis are performed here at once [4]", 0, 200 },
 	{ "stop-timeout", SHAPE_TIME, AT(stop_ms), "TIME",
 		"how long calls under way may go on when it is stopped [10s]", 1, DAY_MS },
 	{ "config", SHAPE_TEXT, AT(config), "FILE", "settings of libnova", 0, 0 },
@@ -180,7 +182,8 @@ bool settings_read(struct settings *settings, int argc, char **argv)
 		.idle_ms = 60000,
 		.resume_ms = 60000,
 		.stop_ms = 10000,
-		.event_retry_ms = 60000 };
+		.event_retry_ms = 60000,
+		.job_workers = 4 };
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		options[i] = (struct option){ lines[i].name,
 			lines[i].value ? required_argument : no_argument, NULL, 1 };

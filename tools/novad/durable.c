@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that wait in Redis until a host has time (nova/job.h): routes hand them in and show them,
+ * and as many workers as the settings say perform them, each as a job of its own, one after the
+ * other. Workers take none any more when the server stops, and what they have then has the time of
+ * all other calls; what has not ended by that waits again.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <nova/job.h>
+
+#include "http.h"
+#include "routes.h"
+
+#define WAIT_MS 1000 /* for one; as long a server that stops may wait for a worker */
+#define REST_MS 1000 /* after a failure, such as that Redis is away */
+
+const struct field durable_query[] = {
+	{ "key", KIND_TEXT, "one job for all who hand in this function with this key", .max = 200 },
+	{ "attempts", KIND_NUMBER, "how often it is tried; 3", .min = 1, .max = 100 },
+	{ "lease_ms", KIND_NUMBER, "after this time whoever has taken it counts as dead",
+		.min = 1000, .max = 86400000 },
+	{ "keep_s", KIND_NUMBER, "how long it is kept once it has ended; 86400", .min = 1,
+		.max = 2592000 },
+	{ NULL },
+};
+
+bool durable_is_on(const struct novad *novad)
+{
+	static const char *const keys[] = { "redis.addr", "redis.password", "redis.db" };
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (nova_config_source(novad->config, keys[i]) != NOVA_CONFIG_DEFAULT)
+			return true;
+	return false;
+}
+
+/* --- handing in, looking --- */
+
+static void answer(struct job *job, const nova_job_t *made)
+{
+	char *text = need(nova_job_to_json(made));
+	size_t len = strlen(text);
+	for (size_t at = 0, n; at < len && !job_is_canceled(job); at += n) {
+		n = len - at < JOB_PRINTED_MAX / 2 ? len - at : JOB_PRINTED_MAX / 2;
+		while (!job_print_within(job, "body", text + at, n, 500))
+			;
+	}
+	nova_free(text);
+}
+
+int durable_submit(struct job *job, const char *function, nova_job_opts *opts, nova_error_t **error)
+{
+	const struct bytes *body = job_body(job);
+	nova_job_t *made = NULL;
+	opts->usage_key = job_key(job);
+	if (body->len && strlen(body->data) != body->len) {
+		job_problem(job, 400, "malformed", "the event has a NUL");
+		return NOVA_EINVAL;
+	}
+	int code = nova_job_submit(
+		job_nova(job), function, body->len ? body->data : "{}", opts, &made, error);
+	if (code == 0) {
+		job_header(job, "X-Nova-Job-Id", nova_job_id(made));
+		job_status(job, 202);
+	}
+	nova_job_free(made);
+	return code;
+}
+
+static uint32_t query_number(const struct job *job, const char *name)
+{
+	const char *text = job_query(job, name);
+	return text ? (uint32_t)strtoul(text, NULL, 10) : 0;
+}
+
+static void submit(struct job *job)
+{
+	nova_job_opts opts = NOVA_JOB_OPTS_INIT;
+	nova_error_t *error = NULL;
+	opts.key = job_query(job, "key");
+	opts.attempts = query_number(job, "attempts");
+	opts.lease_ms = query_number(job, "lease_ms");
+	opts.keep_s = query_number(job, "keep_s");
+	if (durable_submit(job, job_path(job, "id"), &opts, &error) == 0) {
+		const json_t *headers = json_object_get(job_reply(job), "headers");
+		json_t *id = json_object_get(headers, "X-Nova-Job-Id");
+		job_answer(job, json_pack("{s:O}", "id", id));
+	} else if (error) {
+		job_fail_by(job, error);
+	}
+	nova_error_free(error);
+}
+
+static void get(struct job *job)
+{
+	nova_job_t *found = NULL;
+	nova_error_t *error = NULL;
+	if (nova_job_get(job_nova(job), job_path(job, "id"), &found, &error) != 0)
+		job_fail_by(job, error);
+	else
+		answer(job, found);
+	nova_job_free(found);
+	nova_error_free(error);
+}
+
+const struct job_verb verb_durable_submit = { .name = "submit", .work = submit };
+const struct job_verb verb_durable_get = { .name = "get", .work = get };
+
+/* --- workers --- */
+
+static struct worker {
+	struct novad *novad;
+	struct jobs *jobs;
+	struct job *job;  /* NULL: it rests */
+	int64_t again_at; /* then */
+} * workers;
+static size_t workers_count;
+static bool told; /* that they fail */
+
+static void perform(struct job *job)
+{
+	const nova_wait_opts wait = { sizeof(wait), .interrupt = job_interrupt(job) };
+	nova_job_t *done = NULL;
+	nova_error_t *error = NULL;
+	if (nova_job_perform(job_nova(job), WAIT_MS, &wait, &done, &error) != 0)
+		job_fail_by(job, error);
+	nova_job_free(done);
+	nova_error_free(error);
+}
+
+static const struct job_verb verb_perform = { .name = "perform", .work = perform };
+
+static void on_woken(void *userdata)
+{
+	(void)userdata;
+}
+
+static void on_text(void *userdata, const char *part, const void *data, size_t len)
+{
+	(void)userdata, (void)part, (void)data, (void)len;
+}
+
+static void go_on(struct worker *worker);
+
+static void on_end(void *userdata, const json_t *reply)
+{
+	struct worker *worker = userdata;
+	const json_t *error = json_object_get(reply, "error");
+	worker->job = NULL;
+	worker->again_at = now_ms() + (error ? REST_MS : 0);
+	if (error && !told && !worker->novad->draining)
+		say(NOVA_LOG_WARN, json_string_value(json_object_get(error, "message")));
+	told = error;
+	if (!error && !worker->novad->draining)
+		go_on(worker);
+}
+
+static void go_on(struct worker *worker)
+{
+	static const struct job_asker asker = { on_woken, on_text, on_end };
+	json_t *options = need(json_object());
+	struct job_request request = { .verb = &verb_perform, .options = options };
+	struct job *job = job_begin(worker->jobs, &request, &asker, worker);
+	if (job)
+		worker->job = job;
+	json_decref(options);
+}
+
+void durable_begin(struct novad *novad, struct jobs *jobs)
+{
+	workers_count = durable_is_on(novad) ? novad->settings.job_workers : 0;
+	workers = need(calloc(workers_count + 1, sizeof(*workers)));
+	for (size_t i = 0; i < workers_count; i++) {
+		workers[i] = (struct worker){ .novad = novad, .jobs = jobs };
+		go_on(&workers[i]);
+	}
+}
+
+void durable_look(int64_t now)
+{
+	for (size_t i = 0; i < workers_count; i++)
+		if (!workers[i].job && !workers[i].novad->draining && now >= workers[i].again_at)
+			go_on(&workers[i]);
+}
+
+bool durable_rests(void)
+{
+	for (size_t i = 0; i < workers_count; i++)
+		if (!workers[i].job)
+			return true;
+	return false;
+}
+
+/* They are those of the program: jobs that end later ask for them. */
+void durable_free(void)
+{
+	free(workers);
+	workers = NULL;
+	workers_count = 0;
+}
