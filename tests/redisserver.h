@@ -41,7 +41,7 @@ static void redis_start(const char *name, const char *value)
 	}
 }
 
-static void redis_stop(void)
+static inline void redis_stop(void)
 {
 	if (redis_server > 0) {
 		kill(redis_server, SIGKILL);
@@ -50,13 +50,13 @@ static void redis_stop(void)
 	redis_server = 0;
 }
 
-static void redis_set_up(void)
+static inline void redis_set_up(void)
 {
 	redis_directory = test_dir();
 	redis_address = path_join(redis_directory, "redis.sock");
 }
 
-static void redis_tear_down(void)
+static inline void redis_tear_down(void)
 {
 	redis_stop();
 	free(redis_address);

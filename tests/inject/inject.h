@@ -24,12 +24,15 @@ struct inject_case {
 	bool swept;
 	bool runs;     /* it runs a function that notes each run: see world.mark */
 	bool commands; /* it runs a command, which notes nothing */
+	/* a server is asked: that it cannot be reached is told without the errno, which its client
+	 * library keeps to itself */
+	bool remote;
 };
 
 /* Tables that end with an empty row. */
 extern const struct inject_case base_cases[], host_cases[], vm_cases[], platform_cases[],
 	call_cases[], snapshot_cases[], runtime_cases[], version_cases[], key_cases[],
-	secret_cases[], kv_cases[], backup_cases[], job_cases[];
+	secret_cases[], kv_cases[], backup_cases[], job_cases[], server_cases[];
 
 extern struct world {
 	char *home, *mark; /* `mark` gets a line for each run of the function "f" */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Jobs, where no server is set. With one, tests/conform/job.c has its failures. */
+/* Jobs, where no server is set; with one: server.c. */
 #include "inject.h"
 
 static int submit(nova_error_t **error)

@@ -51,8 +51,11 @@ static int name_place(const char *dsn, char **ret_place, nova_error_t **error)
 {
 	char *why = NULL;
 	PQconninfoOption *options = PQconninfoParse(dsn, &why);
+	bool no_memory = !why || str_starts(why, "out of memory");
 	if (why)
 		PQfreemem(why);
+	if (!options && no_memory)
+		return nova_oom(error);
 	if (!options)
 		return nova_fail(error, NOVA_ECONFIG,
 			"the setting 'postgres.dsn' cannot be understood: it is like "
