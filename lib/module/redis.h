@@ -10,8 +10,8 @@
 
 #define REDIS_FUNCTIONS(F)                                                                         \
 	F(freeReplyObject)                                                                         \
-	F(redisFormatCommandArgv)                                                                  \
-	F(redisFreeCommand)                                                                        \
+	F(redisFormatSdsCommandArgv)                                                               \
+	F(redisFreeSdsCommand)                                                                     \
 	F(redisReaderCreate)                                                                       \
 	F(redisReaderFeed)                                                                         \
 	F(redisReaderFree)                                                                         \
@@ -20,13 +20,13 @@
 MODULE_DOOR(redis, MODULE_REDIS, REDIS_FUNCTIONS)
 
 #ifndef IN_MODULE
-#define freeReplyObject        redis_functions()->freeReplyObject
-#define redisFormatCommandArgv redis_functions()->redisFormatCommandArgv
-#define redisFreeCommand       redis_functions()->redisFreeCommand
-#define redisReaderCreate      redis_functions()->redisReaderCreate
-#define redisReaderFeed        redis_functions()->redisReaderFeed
-#define redisReaderFree        redis_functions()->redisReaderFree
-#define redisReaderGetReply    redis_functions()->redisReaderGetReply
+#define freeReplyObject           redis_functions()->freeReplyObject
+#define redisFormatSdsCommandArgv redis_functions()->redisFormatSdsCommandArgv
+#define redisFreeSdsCommand       redis_functions()->redisFreeSdsCommand
+#define redisReaderCreate         redis_functions()->redisReaderCreate
+#define redisReaderFeed           redis_functions()->redisReaderFeed
+#define redisReaderFree           redis_functions()->redisReaderFree
+#define redisReaderGetReply       redis_functions()->redisReaderGetReply
 #endif
 
 #endif

@@ -47,88 +47,102 @@ void log_stream_close(struct log_stream *stream)
 
 /* --- an entry --- */
 
-static int put_name(struct buf *b, const char *name)
-{
-	int r = buf_append_str(b, b->len ? ",\"" : "{\"");
-	if (r == 0)
-		r = buf_append_str(b, name);
-	return r < 0 ? r : buf_append_str(b, "\":");
-}
-
-static int put_bytes(struct buf *b, const char *name, const void *text, size_t len)
-{
-	int r = put_name(b, name);
-	return r < 0 ? r : json_put_string(b, text, len);
-}
-
-static int put_text(struct buf *b, const char *name, const char *text)
-{
-	return put_bytes(b, name, text, strlen(text));
-}
-
-static int put_number(struct buf *b, const char *name, uint64_t number)
-{
-	char text[24];
-	int r = put_name(b, name);
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
-	return r < 0 ? r : buf_append_str(b, text);
-}
-
-static int put_flag(struct buf *b, const char *name, bool flag)
-{
-	int r = put_name(b, name);
-	return r < 0 ? r : buf_append_str(b, flag ? "true" : "false");
-}
-
-static int put_time(struct buf *b, const char *name, uint64_t us)
-{
-	struct tm tm;
-	char text[40], whole[48];
-	time_t seconds = (time_t)(us / 1000000);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
-	snprintf(whole, sizeof(whole), "%s.%06uZ", text, (unsigned)(us % 1000000));
-	return put_text(b, name, whole);
-}
-
-static int put_record(struct buf *b, const struct call_record *r)
-{
-	int code = put_text(b, "id", r->request_id);
-	if (code == 0)
-		code = put_text(b, "function_id", r->id);
-	if (code == 0)
-		code = put_text(b, "function_name", r->function);
-	if (code == 0)
-		code = put_number(b, "version", r->version);
-	if (code == 0)
-		code = put_text(b, "runtime", r->runtime);
-	if (code == 0)
-		code = put_number(b, "duration_ms", r->duration_us / 1000);
-	if (code == 0)
-		code = put_flag(b, "cold_start", r->cold);
-	if (code == 0)
-		code = put_flag(b, "success", !r->code);
-	if (code == 0)
-		code = put_text(b, "error_message", r->error);
-	if (code == 0)
-		code = put_number(b, "input_size", r->input_size);
-	if (code == 0)
-		code = put_number(b, "output_size", r->output_size);
-	if (code == 0)
-		code = put_bytes(b, "stdout", r->out, r->out_len);
-	if (code == 0)
-		code = put_bytes(b, "stderr", r->err, r->err_len);
-	if (code == 0)
-		code = put_time(b, "created_at", r->started_us);
-	return code < 0 ? code : buf_append_str(b, "}");
-}
-
-/* --- sending --- */
-
 struct batch {
 	size_t left; /* answers */
 	bool done;
 	struct buf data; /* of one entry */
+	/* calls that are written together began within a few seconds */
+	uint64_t second; /* UINT64_MAX: none yet */
+	char second_text[24];
 };
+
+#define FIELD(name) ",\"" name "\":"
+
+static int put_bytes(struct buf *b, const char *field, const void *text, size_t len)
+{
+	int r = buf_append_str(b, field);
+	return r < 0 ? r : json_put_string(b, text, len);
+}
+
+static int put_text(struct buf *b, const char *field, const char *text)
+{
+	return put_bytes(b, field, text, strlen(text));
+}
+
+static int put_number(struct buf *b, const char *field, uint64_t number)
+{
+	char text[20], *end = text + sizeof(text), *at = end;
+	int r = buf_append_str(b, field);
+	do
+		*--at = (char)('0' + number % 10);
+	while (number /= 10);
+	return r < 0 ? r : buf_append(b, at, (size_t)(end - at));
+}
+
+static int put_flag(struct buf *b, const char *field, bool flag)
+{
+	int r = buf_append_str(b, field);
+	return r < 0 ? r : buf_append_str(b, flag ? "true" : "false");
+}
+
+static int put_time(struct batch *batch, const char *field, uint64_t us)
+{
+	struct tm tm;
+	char micros[] = "1000000Z";
+	uint64_t rest = us % 1000000;
+	if (us / 1000000 != batch->second) {
+		time_t second = (time_t)(batch->second = us / 1000000);
+		strftime(batch->second_text, sizeof(batch->second_text), "%Y-%m-%dT%H:%M:%S",
+			gmtime_r(&second, &tm));
+	}
+	for (size_t i = 6; i > 0; i--, rest /= 10)
+		micros[i] = (char)('0' + rest % 10);
+	micros[0] = '.';
+	struct buf *b = &batch->data;
+	int r = buf_append_str(b, field);
+	if (r == 0)
+		r = buf_append(b, "\"", 1);
+	if (r == 0)
+		r = buf_append_str(b, batch->second_text);
+	if (r == 0)
+		r = buf_append_str(b, micros);
+	return r < 0 ? r : buf_append(b, "\"", 1);
+}
+
+static int put_record(struct batch *batch, const struct call_record *r)
+{
+	struct buf *b = &batch->data;
+	int code = put_text(b, "{\"id\":", r->request_id);
+	if (code == 0)
+		code = put_text(b, FIELD("function_id"), r->id);
+	if (code == 0)
+		code = put_text(b, FIELD("function_name"), r->function);
+	if (code == 0)
+		code = put_number(b, FIELD("version"), r->version);
+	if (code == 0)
+		code = put_text(b, FIELD("runtime"), r->runtime);
+	if (code == 0)
+		code = put_number(b, FIELD("duration_ms"), r->duration_us / 1000);
+	if (code == 0)
+		code = put_flag(b, FIELD("cold_start"), r->cold);
+	if (code == 0)
+		code = put_flag(b, FIELD("success"), !r->code);
+	if (code == 0)
+		code = put_text(b, FIELD("error_message"), r->error);
+	if (code == 0)
+		code = put_number(b, FIELD("input_size"), r->input_size);
+	if (code == 0)
+		code = put_number(b, FIELD("output_size"), r->output_size);
+	if (code == 0)
+		code = put_bytes(b, FIELD("stdout"), r->out, r->out_len);
+	if (code == 0)
+		code = put_bytes(b, FIELD("stderr"), r->err, r->err_len);
+	if (code == 0)
+		code = put_time(batch, FIELD("created_at"), r->started_us);
+	return code < 0 ? code : buf_append_str(b, "}");
+}
+
+/* --- sending --- */
 
 static void on_answer(void *userdata, const redisReply *reply)
 {
@@ -151,7 +165,7 @@ static bool put_entry(
 	struct log_stream *s, const char *key, const struct call_record *r, struct batch *batch)
 {
 	buf_reset(&batch->data);
-	if (put_record(&batch->data, r) < 0 || buf_append(&batch->data, "", 1) < 0)
+	if (put_record(batch, r) < 0 || buf_append(&batch->data, "", 1) < 0)
 		return false;
 	const char *const add[] = { "XADD", key, "MAXLEN", "~", ENTRIES, "*", "data",
 		(const char *)batch->data.data };
@@ -175,7 +189,7 @@ static bool put_entries(struct log_stream *s, const struct call_record *const *r
 void log_stream_write(
 	struct log_stream *stream, const struct call_record *const *records, size_t count)
 {
-	struct batch batch = { .data = BUF_INIT(MOST / 4) };
+	struct batch batch = { .data = BUF_INIT(MOST / 4), .second = UINT64_MAX };
 	bool there = stream && redis_ready(stream->redis);
 	for (size_t i = 0, some; there && i < count; i += some) {
 		some = 1;

@@ -106,16 +106,16 @@ static bool put(struct redis *r, const char *const *words, size_t count, redis_a
 	void *userdata)
 {
 	size_t lens[REDIS_WORDS];
-	char *text = NULL;
+	sds text = NULL;
 	struct asked *asked = calloc(1, sizeof(*asked));
 	for (size_t i = 0; i < count && i < REDIS_WORDS; i++)
 		lens[i] = strlen(words[i]);
-	int len = asked && count <= REDIS_WORDS ? redisFormatCommandArgv(&text, (int)count,
+	int len = asked && count <= REDIS_WORDS ? redisFormatSdsCommandArgv(&text, (int)count,
 							  (const char **)(uintptr_t)words, lens) :
 						  -1;
 	bool done = len >= 0 && buf_append(&r->unsent, text, (size_t)len) == 0;
 	if (len >= 0)
-		redisFreeCommand(text);
+		redisFreeSdsCommand(text);
 	if (!done) {
 		free(asked);
 		return false;
