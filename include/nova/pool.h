@@ -170,9 +170,10 @@ NOVA_API int nova_pool_keep(
 	nova_pool_t *pool, const nova_pool_want *want, uint32_t count, nova_error_t **error);
 
 /**
- * Does what is due: ends VMs whose time is over, pauses those that have waited long enough, and
- * starts those for nova_pool_keep(), for nova_vm_park() and for the settings `pool.standby` and
- * `pool.zygotes`. It can take as long as the start of these.
+ * Does what is due: ends VMs whose time is over, clears up behind those that were given back and
+ * killed, pauses those that have waited long enough, and starts those for nova_pool_keep(), for
+ * nova_vm_park() and for the settings `pool.standby` and `pool.zygotes`. It can take as long as the
+ * start of these.
  * @param pool the pool
  * @return milliseconds until there is something to do; -1 if nothing is in sight. Since 0.1.
  */

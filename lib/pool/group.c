@@ -341,11 +341,15 @@ void pool_expire(nova_pool_t *pool, struct slot **ending)
 	groups_forget_unused(pool, MOST_UNUSED);
 }
 
-/* Killed together they end side by side. */
-void slots_destroy(nova_pool_t *pool, struct slot *ending)
+void slots_kill(struct slot *ending)
 {
 	for (struct slot *s = ending; s; s = s->next)
 		nova_vm_kill(s->vm);
+}
+
+void slots_destroy(nova_pool_t *pool, struct slot *ending)
+{
+	slots_kill(ending);
 	while (ending) {
 		struct slot *s = ending;
 		ending = s->next;

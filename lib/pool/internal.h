@@ -160,7 +160,8 @@ struct nova_pool {
 	enum shortage shortage;    /* what the last start was held back by */
 	struct host_memory memory; /* as it was when it was looked at */
 	uint64_t look_at, look_again;
-	struct link young; /* slots whose VM may yet take its memory, the oldest first */
+	struct slot *leaving; /* killed, for a tick to destroy */
+	struct link young;    /* slots whose VM may yet take its memory, the oldest first */
 	uint64_t young_mb;
 	uint64_t counters[POOL_COUNTERS];
 	int timer; /* of nova_pool_fd(); -1: nobody has asked */
@@ -237,7 +238,8 @@ void slot_end(nova_pool_t *pool, struct slot *s, int counter, struct slot **endi
 void group_end_idle(nova_pool_t *pool, struct group *g, struct slot **ending);
 /* Ends VMs past their time. */
 void pool_expire(nova_pool_t *pool, struct slot **ending);
-/* without the lock, and without the books */
+/* Both without the lock, and without the books. Killed together they end side by side. */
+void slots_kill(struct slot *ending);
 void slots_destroy(nova_pool_t *pool, struct slot *ending);
 static inline void pool_note(nova_pool_t *pool)
 {
@@ -321,6 +323,11 @@ void tickets_serve(nova_pool_t *pool, struct slot **ending);
 void slot_put_back(nova_pool_t *pool, struct slot *s, bool sound, struct slot **ending);
 /* Ends them; lets go of the lock if there are any. */
 void pool_reap(nova_pool_t *pool, struct slot **ending);
+/* The same for who gives a VM back: where somebody ticks and nobody waits they are only killed, as
+ * the end of a process takes milliseconds, and a tick does the rest. */
+void pool_reap_later(nova_pool_t *pool, struct slot **ending);
+/* What was left to a tick, for pool_reap(). */
+void pool_take_leaving(nova_pool_t *pool, struct slot **ending);
 
 /* --- start.c --- */
 

@@ -125,6 +125,7 @@ int64_t nova_pool_tick(nova_pool_t *pool)
 	pthread_mutex_lock(&pool->lock);
 	pool_expire(pool, &ending);
 	pause_due(pool, &ending);
+	pool_take_leaving(pool, &ending);
 	pool_reap(pool, &ending);
 	const struct stop stop = { pool->end, NULL };
 	templates_write(pool, &stop); /* first: what is to be kept may be made of them */

@@ -307,7 +307,7 @@ void nova_pool_release(nova_pool_t *pool, nova_vm_t *vm, int reusable)
 		slot_put_back(pool, s, reusable && vm_seems_running(vm), &ending);
 	}
 	pool_expire(pool, &ending);
-	pool_reap(pool, &ending);
+	pool_reap_later(pool, &ending);
 	pthread_mutex_unlock(&pool->lock);
 	if (used)
 		template_note_use(used);
@@ -436,6 +436,7 @@ int nova_pool_new(
 static void close_pool(nova_pool_t *pool, struct slot **ending)
 {
 	pool->draining = true;
+	pool_take_leaving(pool, ending);
 	while (!list_empty(&pool->kept)) {
 		struct group *g = CONTAINER_OF(pool->kept.next, struct group, kept);
 		group_end_keep(pool, g);

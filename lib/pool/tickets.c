@@ -12,6 +12,8 @@
 
 #include "pool/internal.h"
 
+#define LEAVE_NS 10000000u /* a process that was killed has mostly ended by then */
+
 /* --- does a group want to start a VM? --- */
 
 /* A call mostly takes less time than a start. So after a start the others wait for that VM to come
@@ -206,12 +208,44 @@ void pool_reap(nova_pool_t *pool, struct slot **ending)
 	}
 }
 
+void pool_take_leaving(nova_pool_t *pool, struct slot **ending)
+{
+	struct slot **last = ending;
+	while (*last)
+		last = &(*last)->next;
+	*last = STEAL(pool->leaving);
+}
+
+/* Who waits for room, or for the pool to be empty, would wait for the tick as well. */
+static bool may_leave_later(const nova_pool_t *pool)
+{
+	return pool->timer >= 0 && !pool->draining && !pool->counters[NOVA_POOL_WAITING];
+}
+
+void pool_reap_later(nova_pool_t *pool, struct slot **ending)
+{
+	struct slot *list = may_leave_later(pool) ? STEAL(*ending) : NULL;
+	if (list) {
+		pthread_mutex_unlock(&pool->lock);
+		slots_kill(list);
+		pthread_mutex_lock(&pool->lock);
+		pool_take_leaving(pool, &list);
+		pool->leaving = list;
+		pool_due(pool, clock_ns() + LEAVE_NS);
+	}
+	if (!may_leave_later(pool)) /* or not any more */
+		pool_take_leaving(pool, ending);
+	pool_reap(pool, ending);
+}
+
 void ticket_enter(nova_pool_t *pool, struct ticket *t, struct slot **ending)
 {
 	list_append(&t->group->tickets, &t->link);
 	t->group->waiting++;
 	count(pool, NOVA_POOL_WAITING);
 	group_changed(pool, t->group, ending);
+	if (t->state == TICKET_WAITS)
+		pool_take_leaving(pool, ending);
 	pool_reap(pool, ending);
 }
 

@@ -272,6 +272,55 @@ START_TEST(the_descriptor_is_readable_when_a_tick_has_something_to_do)
 }
 END_TEST
 
+static struct setting set_up_with_ticks(uint32_t max_vms, struct pollfd *ret_ticks)
+{
+	nova_pool_opts o = limits(max_vms, 10000);
+	struct setting s = set_up(&o);
+	*ret_ticks = (struct pollfd){ nova_pool_fd(s.pool), POLLIN, 0 };
+	ck_assert_int_ge(ret_ticks->fd, 0);
+	return s;
+}
+
+static nova_vm_t *take_fresh(struct setting *s)
+{
+	nova_pool_want want = want_of("f");
+	nova_vm_t *vm;
+	want.flags = NOVA_POOL_FRESH;
+	ck_ok(nova_pool_acquire(s->pool, &want, &vm, NULL, &error));
+	return vm;
+}
+
+START_TEST(where_somebody_ticks_who_gives_a_vm_back_does_not_wait_for_its_end)
+{
+	struct pollfd ticks;
+	struct setting s = set_up_with_ticks(2, &ticks);
+	nova_vm_t *one = take_fresh(&s), *other = take_fresh(&s);
+	nova_pool_release(s.pool, one, 1);
+	nova_pool_release(s.pool, other, 1);
+	ck_assert_int_eq(doubles.alive, 2);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_EXPIRED), 2);
+	while (doubles.alive) {
+		ck_assert_int_eq(sys_poll(&ticks, 1, 10000), 1);
+		nova_pool_tick(s.pool);
+	}
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(who_needs_the_room_of_one_that_leaves_does_not_wait_for_a_tick)
+{
+	struct pollfd ticks;
+	struct setting s = set_up_with_ticks(1, &ticks);
+	nova_pool_release(s.pool, take_fresh(&s), 1);
+	ck_assert_int_eq(doubles.alive, 1);
+	nova_pool_release(s.pool, take_fresh(&s), 1);
+	ck_assert_int_eq(doubles.most_alive, 1);
+	ck_ok(nova_pool_drain(s.pool, 10000, &error));
+	ck_assert_int_eq(doubles.alive, 0);
+	tear_down(&s);
+}
+END_TEST
+
 START_TEST(a_pool_with_a_thread_needs_no_ticks)
 {
 	nova_pool_opts o = sleepy(4);
@@ -412,6 +461,8 @@ TCase *idle_cases(void)
 	tcase_add_test(tc, a_kept_vm_that_cannot_be_started_is_tried_again_later);
 	tcase_add_test(tc, fresh_vms_are_kept_for_callers_who_want_one);
 	tcase_add_test(tc, the_descriptor_is_readable_when_a_tick_has_something_to_do);
+	tcase_add_test(tc, where_somebody_ticks_who_gives_a_vm_back_does_not_wait_for_its_end);
+	tcase_add_test(tc, who_needs_the_room_of_one_that_leaves_does_not_wait_for_a_tick);
 	tcase_add_test(tc, a_pool_with_a_thread_needs_no_ticks);
 	tcase_add_test(tc, the_hook_is_called_at_each_tick);
 	tcase_add_test(tc, all_counters_come_at_once_and_no_more_than_there_is_room_for);
