@@ -163,8 +163,9 @@ static int call_warm(struct guest *g, const char *function, struct warm *w, nova
 	return r;
 }
 
-static int warm_case(
-	struct guest *g, const char *function, const char *name, useconds_t breath_us, size_t n)
+/* *in_place: the median of the first case, which the others are compared with. */
+static int warm_case(struct guest *g, const char *function, const char *name, useconds_t breath_us,
+	size_t n, double *in_place)
 {
 	AUTO_ERROR nova_error_t *error = NULL;
 	CLEANUP(warm_free) struct warm w = { 0 };
@@ -176,7 +177,13 @@ static int warm_case(
 		if (breath_us)
 			usleep(breath_us);
 	}
-	bench_report(g->run, name, "ms", &w.total, NULL);
+	double median = samples_percentile(&w.total, 50);
+	const struct bench_extra extra[] = {
+		{ "ratio_to_in_place", *in_place ? median / *in_place : 1 }, { NULL, 0 }
+	};
+	if (!*in_place)
+		*in_place = median;
+	bench_report(g->run, name, "ms", &w.total, extra);
 	bench_report(g->run, "  request to answer", "ms", &w.exec, NULL);
 	bench_report(g->run, "  the agent's part of that", "ms", &w.guest, NULL);
 	return 0;
@@ -187,13 +194,16 @@ int bench_warm(const struct bench_run *run)
 	AUTO_ERROR nova_error_t *error = NULL;
 	AUTO_GUEST struct guest g;
 	size_t n = bench_n(run, 300);
+	double in_place = 0;
 	if (guest_open(run, "0", &g))
 		return 1;
 	if (add_in_place(&g, &error) < 0)
 		return guest_failed(&g, error);
-	return warm_case(&g, IN_PLACE, "in place, back to back", 0, n) |
-	       warm_case(&g, FUNCTION, "a fork for each call, 30 ms between calls", BREATH_US, n) |
-	       warm_case(&g, FUNCTION, "a fork for each call, back to back", 0, n);
+	int failed = warm_case(&g, IN_PLACE, "in place, back to back", 0, n, &in_place);
+	failed |= warm_case(
+		&g, FUNCTION, "a fork for each call, 30 ms between calls", BREATH_US, n, &in_place);
+	return failed |
+	       warm_case(&g, FUNCTION, "a fork for each call, back to back", 0, n, &in_place);
 }
 
 /* Until the VM that waits is paused; by then its agent has cleared up after the last call. */
