@@ -89,9 +89,9 @@ struct nova_vm {
 	uint64_t rehearsal_ends;
 	char *sample;
 	uint32_t sample_ms;
-	bool sample_begun;
-	uint64_t stood_still_us;        /* atomic; at the last freeze */
-	uint64_t timing_us[VM_TIMINGS]; /* atomic, once others have the VM */
+	bool program_begun, sample_begun; /* the rehearsal is of that */
+	uint64_t stood_still_us;          /* atomic; at the last freeze */
+	uint64_t timing_us[VM_TIMINGS];   /* atomic, once others have the VM */
 
 	/* protects ended and killed; also held while the machine is killed */
 	pthread_mutex_t entrust_lock; /* held while it is told secrets */

@@ -23,6 +23,14 @@ static json_t *rehearsal_of_call(void)
 		"values", 1, 2.5, 1, "text", "rehearsal");
 }
 
+/* What a function that is a program takes, whatever it is: processes that are executed, and their
+ * output. */
+static json_t *rehearsal_of_program(void)
+{
+	return json_pack("{s:i, s:[s,s,s], s:s}", "timeout_ms", (int)SAMPLE_MOST_MS, "argv",
+		"/bin/sh", "-c", "cat /dev/null; echo rehearsal", "cwd", "/tmp");
+}
+
 /* NULL: there is nothing to rehearse, or no memory. */
 static json_t *rehearsal_of(const nova_vm_t *vm, const struct frozen *frozen)
 {
@@ -44,20 +52,33 @@ static int send_rehearsal(
 	return vm_send(vm, &request, error);
 }
 
+/* NULL: no memory. */
+static int ask_to_rehearse(nova_vm_t *vm, int type, json_t *payload, nova_error_t **error)
+{
+	AUTO_FREE void *frame = NULL;
+	size_t len;
+	if (!payload || random_hex(vm->rehearsal, 8) < 0 ||
+		json_object_set_new(payload, "request_id", json_string(vm->rehearsal)) < 0)
+		return nova_oom(error);
+	int code = proto_encode_json(type, payload, &frame, &len, error);
+	return code < 0 ? code : send_rehearsal(vm, frame, len, DEFAULT_TIMEOUT, error);
+}
+
 /* Under emulation the first call of a guest costs most: the code that it runs is translated.
  * Nobody's own code is run for that. */
 static int begin_rehearsal(nova_vm_t *vm, const struct frozen *frozen, nova_error_t **error)
 {
 	AUTO_JSON json_t *payload = rehearsal_of(vm, frozen);
-	AUTO_FREE void *frame = NULL;
-	size_t len;
-	if (!payload)
-		return vm->function.is_there || frozen->rehearsal ? nova_oom(error) : 0;
-	if (random_hex(vm->rehearsal, 8) < 0 ||
-		json_object_set_new(payload, "request_id", json_string(vm->rehearsal)) < 0)
-		return nova_oom(error);
-	int code = proto_encode_json(NOVA_MSG_REHEARSE, payload, &frame, &len, error);
-	return code < 0 ? code : send_rehearsal(vm, frame, len, DEFAULT_TIMEOUT, error);
+	if (!vm->function.is_there && !frozen->rehearsal)
+		return 0;
+	return ask_to_rehearse(vm, NOVA_MSG_REHEARSE, payload, error);
+}
+
+static int begin_program(nova_vm_t *vm, nova_error_t **error)
+{
+	AUTO_JSON json_t *payload = rehearsal_of_program();
+	vm->program_begun = true;
+	return ask_to_rehearse(vm, NOVA_MSG_COMMAND, payload, error);
 }
 
 /* What it is given is the user's, and so is what it does: it has nothing outside to do it to, and
@@ -83,16 +104,17 @@ static bool has_rehearsed(nova_vm_t *vm)
 	       !vm_process_lives(vm);
 }
 
-/* Not every runtime has it, nor an agent of before: they refuse it as invalid. Whoever fails is not
- * as it was. */
-static int judge_rehearsal(
-	const nova_vm_t *vm, const struct vm_answer *answer, nova_error_t **error)
+/* Not every runtime has it, nor an agent of before: they refuse it as invalid, and a function is
+ * taken for a program then. A guest without one that fails is not as it was. */
+static int judge_rehearsal(nova_vm_t *vm, const struct vm_answer *answer, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *refusal = NULL;
 	int refused = vm_refusal(answer, &refusal);
 	if (refused < 0)
-		log_debug(host_log(vm->host), "vm", "%s has rehearsed no call: %s", vm->id,
-			nova_error_message(refusal));
+		log_debug(host_log(vm->host), "vm", "%s has rehearsed no %s: %s", vm->id,
+			vm->program_begun ? "program" : "call", nova_error_message(refusal));
+	if (vm->function.is_there && refused == NOVA_EINVAL && !vm->program_begun)
+		return begin_program(vm, error);
 	if (vm->function.is_there || refused != NOVA_EAGENT)
 		return 0;
 	if (error)
@@ -151,7 +173,7 @@ static int stand_still(nova_vm_t *vm, const struct stop *stop, nova_error_t **er
 static int go_on(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
 {
 	int code = end_rehearsal(vm, stop, error);
-	if (code < 0)
+	if (code < 0 || *vm->rehearsal) /* another one has begun */
 		return code;
 	if (vm->sample && !vm->sample_begun)
 		return begin_sample(vm, error);

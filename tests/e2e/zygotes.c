@@ -7,6 +7,7 @@
 
 #include "hot.h"
 #include "pool/internal.h"
+#include "vm/object.h"
 
 /* --- calls, each in a VM that nobody has used --- */
 
@@ -335,6 +336,29 @@ START_TEST(keepers_that_were_killed_are_no_reason_against_forks)
 	}
 	make_zygote(&p, "f");
 	json_decref(calls_in(&p, "f", "parked"));
+	platform_close(&p);
+}
+END_TEST
+
+static bool last_one_has_run_a_program(struct platform *p)
+{
+	pthread_mutex_lock(&p->pool->lock);
+	struct link *last = p->pool->zygotes.prev;
+	const nova_vm_t *vm = CONTAINER_OF(last, struct group, zygote.stands)->zygote.slot->vm;
+	bool has = vm->program_begun && !*vm->rehearsal;
+	pthread_mutex_unlock(&p->pool->lock);
+	return has;
+}
+
+START_TEST(the_zygote_of_a_program_has_run_another_one)
+{
+	struct platform p = open_hot("auto");
+	platform_add(p.nova, "f", "shell", "echo \"{\\\"left\\\": \\\"$(ls /tmp)\\\"}\"\n");
+	make_zygote(&p, "f");
+	ck_assert(last_one_has_run_a_program(&p));
+	json_t *told = calls_hot(&p, "f");
+	ck_assert_str_eq(json_string_value(json_object_get(told, "left")), "");
+	json_decref(told);
 	platform_close(&p);
 }
 END_TEST
@@ -682,6 +706,7 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, a_call_is_answered_by_a_clone_that_was_forked_ahead);
 	tcase_add_test(tc, a_zygote_that_was_killed_costs_no_call_and_is_replaced);
 	tcase_add_test(tc, keepers_that_were_killed_are_no_reason_against_forks);
+	tcase_add_test(tc, the_zygote_of_a_program_has_run_another_one);
 	tcase_add_test(tc, another_version_of_a_function_never_comes_from_the_zygote_of_the_former);
 	tcase_add_test(tc, with_a_limit_of_one_the_function_called_later_has_the_zygote);
 	tcase_add_loop_test(tc, what_a_runtimes_zygote_has_rehearsed_leaves_nothing_in_its_children,
