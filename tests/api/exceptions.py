@@ -42,6 +42,8 @@ ERRNO = {
     "tools/serve/socket.c": "sockets are the tools' own: the library has nothing of that kind",
     "tools/novad/places.c": "sockets of other families are the gateway's own",
     "tools/serve/place.c": "the lock of a server's directory is the tools' own",
+    "tools/novad/shelf.c": "what outlives the gateway are files of its own",
+    "tools/novactl/client.c": "whether the daemon of an address lives is the tools' own question",
 }
 
 # Circles of files, each as tests/api/arrows.py spells it: room -> circles. A circle that is gone,

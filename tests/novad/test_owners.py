@@ -283,7 +283,8 @@ class Shared(OwnersCase):
         seen = self.asks("bob", "GET", f"{API}/functions/common")
         self.assertNotIn(SECRET.encode(), seen.body)  # not what it is given
         for method, path, body in (
-                ("DELETE", "", None), ("PATCH", "", {"memory_mb": 256}), ("POST", "/versions", None),
+                ("DELETE", "", None), ("PATCH", "", {"memory_mb": 256}),
+                ("POST", "/versions", None),
                 ("GET", "/kv", None), ("PUT", "/kv/value?key=k", b"x"), ("GET", "/files", None),
                 ("PUT", "/aliases/prod", {"version": 1})):
             answer = self.asks("bob", method, f"{API}/functions/common{path}", body)

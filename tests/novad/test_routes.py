@@ -424,8 +424,8 @@ class Instances(NovadCase):
         self.assertTrue(made["function"].startswith("execute-shell"))
         run = {"instance": "s", "language": "shell"}
         self.gets(200, "POST", "/execute", {"code": "echo 5 >/tmp/x", **run})
-        self.assertEqual(self.gets(200, "POST", "/execute", {"code": "cat /tmp/x", **run})["stdout"],
-                         "5\n")
+        read = self.gets(200, "POST", "/execute", {"code": "cat /tmp/x", **run})
+        self.assertEqual(read["stdout"], "5\n")
         done = self.gets(200, "POST", f"{API}/instances/s/exec", {"command": ["cat", "/tmp/x"]})
         self.assertEqual(done["stdout"], "5\n")
         for status, code, part, body in (

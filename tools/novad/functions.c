@@ -262,8 +262,8 @@ static void own(struct lists *lists, nova_function_opts *opts, const char *owner
 /* --- storing --- */
 
 /* Of the function that is there, if the moment is not 0: only if it is as it was then. */
-static void store(
-	struct job *job, const char *name, const char *owner, uint32_t flags, uint64_t if_updated_us)
+static void store(struct job *job, const char *name, const char *owner, uint32_t flags,
+	uint64_t if_updated_us)
 {
 	nova_error_t *error = NULL;
 	nova_function_t *function = NULL;

@@ -35,14 +35,6 @@ const struct field exec_fields[] = {
 	{ NULL },
 };
 
-json_t *instance_json(nova_instance_t *instance)
-{
-	char *text = need(nova_instance_to_json(instance));
-	json_t *json = need(json_loads(text, 0, NULL));
-	nova_free(text);
-	return json;
-}
-
 static void release(void *instance)
 {
 	nova_instance_free(instance);
@@ -118,37 +110,6 @@ int instance_submit(
 	opts.vcpus = job_field_number(job, "cpu_cores");
 	opts.userdata = job;
 	return nova_queue_submit_instance_start(queue, &opts, ret_call, error);
-}
-
-void instance_end(nova_instance_t *instance)
-{
-	facts_drop(FACTS_INSTANCE, nova_instance_id(instance));
-	nova_vm_kill(nova_instance_vm(instance));
-	nova_instance_stop(instance, 1, NULL);
-}
-
-/* NULL: it has been answered. One that comes too late for who wanted it is ended. */
-nova_instance_t *instance_collect(struct job *job, nova_call_t *call)
-{
-	nova_instance_t *instance = nova_call_take_instance(call);
-	nova_error_t *error = nova_call_take_error(call);
-	if (error)
-		job_fail_by(job, error);
-	if (instance && job_is_canceled(job))
-		instance_end(instance);
-	nova_error_free(error);
-	return instance;
-}
-
-void instance_collect_started(struct job *job, nova_call_t *call)
-{
-	nova_instance_t *instance = instance_collect(job, call);
-	if (!instance)
-		return;
-	instance_note(job, instance, "");
-	job_status(job, 201);
-	job_answer(job, instance_json(instance));
-	nova_instance_free(instance);
 }
 
 /* --- looking --- */

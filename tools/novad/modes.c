@@ -177,12 +177,10 @@ static void name_of(
 		snprintf(out + len, NAME_SIZE - len, "-%.*s", OWNER_TAG, job_owner(job));
 }
 
-static int register_it(struct job *job, const char *name, const struct runner *runner,
-	const json_t *fields, nova_error_t **error)
+/* 0: the function is there; NOVA_ENOTFOUND without an error: it is not. */
+static int find_it(struct job *job, const char *name, nova_error_t **error)
 {
-	const json_t *machine = json_object_get(fields, "resources");
 	nova_function_t *function = NULL;
-	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	int code = nova_function_get(job_nova(job), name, &function, error);
 	bool is_own = code == 0 && !strcmp(function_owner(function), job_owner(job));
 	nova_function_free(function);
@@ -193,10 +191,21 @@ static int register_it(struct job *job, const char *name, const struct runner *r
 			name);
 		return NOVA_EEXIST;
 	}
+	if (code == NOVA_ENOTFOUND) {
+		nova_error_free(*error);
+		*error = NULL;
+	}
+	return code;
+}
+
+static int register_it(struct job *job, const char *name, const struct runner *runner,
+	const json_t *fields, nova_error_t **error)
+{
+	const json_t *machine = json_object_get(fields, "resources");
+	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
+	int code = find_it(job, name, error);
 	if (code != NOVA_ENOTFOUND)
 		return code;
-	nova_error_free(*error);
-	*error = NULL;
 	char *label = owner_label(job_owner(job));
 	opts.labels = (const char *const *)&label;
 	opts.labels_count = label != NULL;
