@@ -671,8 +671,8 @@ def the_files_of_a_room_form_no_circles():
 def tools_and_examples_include_only_public_headers():
     own = {"tools/serve": {"serve.h"}, "tools/novactl": {"novactl.h", "daemon.h", "serve/serve.h"},
            "tools/novad": {"novad.h", "http.h", "routes.h", "serve/serve.h", "e2b.h", "../http.h",
-                           "../routes.h", "page_html.h", "page_css.h", "page_js.h", "runner_python.h",
-                           "runner_node.h", "runner_shell.h"},
+                           "../routes.h", "page_html.h", "page_css.h", "page_js.h",
+                           "runner_python.h", "runner_node.h", "runner_shell.h"},
            "examples": set()}
     assert {path.parent.name for path in (ROOT / "tools").glob("*/*.c")} == set(TOOLS)
     wrong = []
