@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import re
+import unittest
 
+import redisserver
 from novadcase import NovadCase, UnixConnection
 from novatest import await_that
 
@@ -401,3 +403,54 @@ class Killed(OwnersCase):
         self.stops(process)
         self.novad(*self.words)  # one that stops in order has nothing to tell
         self.assertEqual(len(re.findall("was killed", self.log())), 1)
+
+
+@unittest.skipIf(redisserver.MISSING, redisserver.MISSING)
+class Jobs(OwnersCase):
+    """What waits in Redis is as much somebody's as what is called at once."""
+
+    def setUp(self):
+        super().setUp()
+        self.environment["NOVA_REDIS_ADDR"] = str(redisserver.Server(self).path)
+
+    def job(self, who, name, query=""):
+        return self.has(who, 202, "POST", f"{API}/functions/{name}/jobs{query}", b"1")["id"]
+
+    def test_what_one_key_hands_in_is_not_there_for_another(self):
+        self.novactl("register", "common", "--runtime", "shell", "--code",
+                     self.write("common", "cat"))
+        process = self.novad(*self.words, "--job-workers", "0")
+        self.function("alice", "private")
+        for path, headers in ((f"{API}/functions/private/jobs", {}),
+                              ("/2015-03-31/functions/private/invocations",
+                               {"X_Amz_Invocation_Type": "Event"})):
+            self.assertEqual(self.asks("bob", "POST", path, b"1", **headers).status, 404, path)
+        self.job("alice", "private")
+        hers = self.job("alice", "common", "?key=one")
+        self.assertEqual(self.job("alice", "common", "?key=one"), hers)
+        self.assertNotEqual(self.job("bob", "common", "?key=one"), hers)
+        self.has("bob", 404, "GET", f"{API}/jobs/{hers}")
+        for who in ("alice", "root"):
+            self.assertEqual(self.has(who, 200, "GET", f"{API}/jobs/{hers}")["key"], "one")
+        self.assertEqual(self.has("alice", 200, "GET",
+                                  f"{API}/jobs/{self.job('alice', 'common')}")["key"], "")
+        self.stops(process)
+
+
+class Names(OwnersCase):
+    def test_what_all_use_is_not_registered_by_a_key(self):
+        process = self.novad(*self.words)
+        for name in ("plugged-paths", "base", "execute-python"):
+            answer = self.asks("bob", "POST", f"{API}/functions",
+                               {"name": name, "runtime": "shell", "code": "cat"})
+            self.assertEqual((answer.status, answer.json()["code"]), (400, "invalid"), name)
+        self.stops(process)
+
+    def test_what_an_admin_registers_by_a_name_stays_its_owners(self):
+        process = self.novad(*self.words)
+        self.function("alice", "hers")
+        self.has("root", 200, "POST", "/my-own-cluster/api/blob/register",
+                 {"name": "hers", "content_type": "text/javascript", "bytes": "MQ=="})
+        self.has("bob", 404, "GET", f"{API}/functions/hers")
+        self.has("alice", 200, "GET", f"{API}/functions/hers")
+        self.stops(process)

@@ -92,18 +92,27 @@ static void tech_id(char out[65], const struct bytes *content)
 
 /* --- registering --- */
 
+/* One that is somebody's stays that. */
 static bool store_function(
 	struct job *job, const char *name, const char *runtime, const struct bytes *code)
 {
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	nova_error_t *error = NULL;
+	nova_function_t *present = NULL;
+	nova_function_get(job_nova(job), name, &present, NULL);
+	char *label = present ? owner_label(function_owner(present)) : NULL;
+	opts.labels = (const char *const *)&label;
+	opts.labels_count = label != NULL;
 	opts.name = name;
 	opts.runtime = runtime;
 	opts.code = code->data ? code->data : "";
 	opts.code_len = code->len;
 	opts.flags = NOVA_REGISTER_REPLACE;
 	opts.interrupt = job_interrupt(job);
-	if (nova_function_register(job_nova(job), &opts, NULL, &error) == 0)
+	bool stored = nova_function_register(job_nova(job), &opts, NULL, &error) == 0;
+	nova_function_free(present);
+	free(label);
+	if (stored)
 		return true;
 	if (nova_error_code(error) == NOVA_EFUNCTION) /* it is what was sent that is wrong */
 		job_problem(job, 422, "function_failed", "%s", nova_error_message(error));

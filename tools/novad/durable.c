@@ -5,6 +5,7 @@
  * other. Workers take none any more when the server stops, and what they have then has the time of
  * all other calls; what has not ended by that waits again.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,13 @@
 #define WAIT_MS 1000 /* for one; as long a server that stops may wait for a worker */
 #define REST_MS 1000 /* after a failure, such as that Redis is away */
 
+#define JOB_KEY_MAX 187
+#define GIVEN       ':'
+#define MADE        ';'
+
 const struct field durable_query[] = {
-	{ "key", KIND_TEXT, "one job for all who hand in this function with this key", .max = 200 },
+	{ "key", KIND_TEXT, "one job for all who hand in this function with this key",
+		.max = JOB_KEY_MAX },
 	{ "attempts", KIND_NUMBER, "how often it is tried; 3", .min = 1, .max = 100 },
 	{ "lease_ms", KIND_NUMBER, "after this time whoever has taken it counts as dead",
 		.min = 1000, .max = 86400000 },
@@ -35,18 +41,56 @@ bool durable_is_on(const struct novad *novad)
 	return false;
 }
 
+/* --- whose it is: a mark before its key, which is made if none is given --- */
+
+static char *marked_key(const struct job *job, const char *key)
+{
+	char made[33], *marked;
+	random_hex(made, 16);
+	if (asprintf(&marked, "%.*s%c%s", OWNER_TAG, job_owner(job), key ? GIVEN : MADE,
+		    key ? key : made) < 0)
+		need(NULL);
+	return marked;
+}
+
+/* The first of its members of that name: what stands before has no quotes in it. */
+static char *key_in(char *text)
+{
+	static const char before[] = ",\"key\":\"";
+	char *at = strstr(text, before);
+	return at ? at + strlen(before) : NULL;
+}
+
+static bool is_marked(const char *key)
+{
+	return key && strspn(key, "0123456789abcdef") >= OWNER_TAG &&
+	       (key[OWNER_TAG] == GIVEN || key[OWNER_TAG] == MADE);
+}
+
+static bool is_there_for(const struct job *job, const char *key)
+{
+	const char *owner = job_owner(job);
+	return job_is_admin(job) || (*owner && is_marked(key) && !strncmp(key, owner, OWNER_TAG));
+}
+
+static void take_mark_away(char *key)
+{
+	if (!is_marked(key))
+		return;
+	size_t len = key[OWNER_TAG] == GIVEN ? OWNER_TAG + 1 : strcspn(key, "\"");
+	memmove(key, key + len, strlen(key + len) + 1);
+}
+
 /* --- handing in, looking --- */
 
-static void answer(struct job *job, const nova_job_t *made)
+static void answer(struct job *job, const char *text)
 {
-	char *text = need(nova_job_to_json(made));
 	size_t len = strlen(text);
 	for (size_t at = 0, n; at < len && !job_is_canceled(job); at += n) {
 		n = len - at < JOB_PRINTED_MAX / 2 ? len - at : JOB_PRINTED_MAX / 2;
 		while (!job_print_within(job, "body", text + at, n, 500))
 			;
 	}
-	nova_free(text);
 }
 
 int durable_submit(struct job *job, const char *function, nova_job_opts *opts, nova_error_t **error)
@@ -58,8 +102,14 @@ int durable_submit(struct job *job, const char *function, nova_job_opts *opts, n
 		job_problem(job, 400, "malformed", "the event has a NUL");
 		return NOVA_EINVAL;
 	}
+	if (!may_call_function(job, function))
+		return NOVA_ENOTFOUND;
+	char *key = *job_owner(job) ? marked_key(job, opts->key) : NULL;
+	if (key)
+		opts->key = key;
 	int code = nova_job_submit(
 		job_nova(job), function, body->len ? body->data : "{}", opts, &made, error);
+	free(key);
 	if (code == 0) {
 		job_header(job, "X-Nova-Job-Id", nova_job_id(made));
 		job_status(job, 202);
@@ -96,10 +146,20 @@ static void get(struct job *job)
 {
 	nova_job_t *found = NULL;
 	nova_error_t *error = NULL;
-	if (nova_job_get(job_nova(job), job_path(job, "id"), &found, &error) != 0)
+	const char *id = job_path(job, "id");
+	int code = nova_job_get(job_nova(job), id, &found, &error);
+	char *text = code == 0 ? need(nova_job_to_json(found)) : NULL,
+	     *key = text ? key_in(text) : NULL;
+	bool shown = code == 0 && is_there_for(job, key);
+	if (code == 0 ? !shown : code == NOVA_ENOTFOUND)
+		refuse_missing(job, "job", id);
+	else if (code != 0)
 		job_fail_by(job, error);
-	else
-		answer(job, found);
+	if (shown) {
+		take_mark_away(key);
+		answer(job, text);
+	}
+	nova_free(text);
 	nova_job_free(found);
 	nova_error_free(error);
 }

@@ -226,14 +226,22 @@ static bool find_owner(struct job *job, const char *name, char owner[OWNER_SIZE]
 	return is_own || code == NOVA_ENOTFOUND;
 }
 
+/* All keys use what has such a name. */
+static bool is_of_server(const char *name)
+{
+	return !strncmp(name, MODES_PREFIX, strlen(MODES_PREFIX)) || !strcmp(name, PLUG_HOLDER) ||
+	       !strcmp(name, "base");
+}
+
 /* False: it has been answered that this is for novad, or who runs it. */
 static bool check_names(struct job *job, const char *name, const struct lists *lists)
 {
-	if (!job_is_admin(job) && !strncmp(name, MODES_PREFIX, strlen(MODES_PREFIX))) {
+	if (!job_is_admin(job) && is_of_server(name)) {
 		job_problem(job, 400, "invalid",
-			"names that begin with '%s' are for code that is "
-			"executed",
-			MODES_PREFIX);
+			"the name '%.64s' is for this server: those of code that is executed begin "
+			"with '" MODES_PREFIX "', '" PLUG_HOLDER "' keeps what is plugged, and "
+			"'base' is the template of sandboxes",
+			name);
 		return false;
 	}
 	for (char **at = lists->labels; at && *at; at++)

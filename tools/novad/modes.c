@@ -182,7 +182,8 @@ static int find_it(struct job *job, const char *name, nova_error_t **error)
 {
 	nova_function_t *function = NULL;
 	int code = nova_function_get(job_nova(job), name, &function, error);
-	bool is_own = code == 0 && !strcmp(function_owner(function), job_owner(job));
+	bool is_own = code == 0 &&
+		      (job_is_admin(job) || !strcmp(function_owner(function), job_owner(job)));
 	nova_function_free(function);
 	if (code == 0 && !is_own) {
 		job_problem(job, 409, "exists",

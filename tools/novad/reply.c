@@ -107,6 +107,8 @@ void job_stream(void *job, int stream, const void *data, size_t len)
 	job_print_within(job, stream == 2 ? "stderr" : "stdout", data, len, 10000);
 }
 
+#define GATHERED_MAX (6u << 20) /* whatever a guest sends: with more the call fails */
+
 static void drop(void *gathered)
 {
 	bytes_free(gathered);
@@ -120,8 +122,9 @@ void job_gather(struct job *job)
 
 void job_gathers(void *job, int stream, const void *data, size_t len)
 {
-	if (stream == 1)
-		bytes_add(job_held(job), data, len);
+	struct bytes *gathered = job_held(job);
+	if (stream == 1 && gathered->len <= GATHERED_MAX)
+		bytes_add(gathered, data, len);
 }
 
 const struct bytes *job_gathered(const struct job *job)

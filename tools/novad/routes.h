@@ -179,7 +179,6 @@ json_t *instance_json(nova_instance_t *instance);
 nova_instance_t *instance_of(struct job *job);
 int instance_submit(
 	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error);
-nova_instance_t *instance_collect(struct job *job, nova_call_t *call);
 /* The answer of a verb that starts one. */
 void instance_collect_started(struct job *job, nova_call_t *call);
 

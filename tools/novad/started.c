@@ -18,14 +18,17 @@ void instance_end(nova_instance_t *instance)
 }
 
 /* NULL: it has been answered. One that comes too late for who wanted it is ended. */
-nova_instance_t *instance_collect(struct job *job, nova_call_t *call)
+static nova_instance_t *instance_collect(struct job *job, nova_call_t *call)
 {
 	nova_instance_t *instance = nova_call_take_instance(call);
 	nova_error_t *error = nova_call_take_error(call);
 	if (error)
 		job_fail_by(job, error);
-	if (instance && job_is_canceled(job))
+	if (instance && job_is_canceled(job)) {
 		instance_end(instance);
+		nova_instance_free(instance);
+		instance = NULL;
+	}
 	nova_error_free(error);
 	return instance;
 }

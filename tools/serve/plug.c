@@ -12,7 +12,6 @@
 
 #include "serve.h"
 
-#define HOLDER  "plugged-paths"
 #define KEY_MAX 255 /* as of the names of files */
 
 static const char *const methods[] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
@@ -91,11 +90,11 @@ static int make_holder(nova_t *nova, nova_error_t **error)
 	static const char code[] = "echo 'it keeps the plugs of paths'\n";
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	nova_function_t *function = NULL;
-	int found = nova_function_get(nova, HOLDER, &function, NULL);
+	int found = nova_function_get(nova, PLUG_HOLDER, &function, NULL);
 	nova_function_free(function);
 	if (found != NOVA_ENOTFOUND) /* another failure is met by what comes next */
 		return 0;
-	opts.name = HOLDER;
+	opts.name = PLUG_HOLDER;
 	opts.runtime = "shell";
 	opts.code = code;
 	opts.code_len = sizeof(code) - 1;
@@ -115,7 +114,7 @@ static int put(nova_t *nova, const char *key, json_t *plug, nova_error_t **error
 	opts.key = key;
 	opts.value = text;
 	opts.value_len = strlen(text);
-	int code = nova_kv_put(nova, HOLDER, &opts, NULL, error);
+	int code = nova_kv_put(nova, PLUG_HOLDER, &opts, NULL, error);
 	free(text);
 	json_decref(plug);
 	return code;
@@ -145,7 +144,7 @@ static int put_file(nova_t *nova, const char *name, const char *type, const stru
 	opts.type = type;
 	opts.data = content->data;
 	opts.data_len = content->len;
-	return nova_file_put(nova, HOLDER, &opts, error);
+	return nova_file_put(nova, PLUG_HOLDER, &opts, error);
 }
 
 int plug_keep(nova_t *nova, const char *name, const char *type, const struct bytes *content,
@@ -184,7 +183,7 @@ int plug_find(
 	char key[KEY_MAX + 1];
 	const nova_kv_entry *entry = NULL;
 	key_of(key, method, path);
-	int code = nova_kv_get(nova, HOLDER, key, &entry, error);
+	int code = nova_kv_get(nova, PLUG_HOLDER, key, &entry, error);
 	*ret_plug = code ? NULL : json_loadb(entry->value, entry->value_len, 0, NULL);
 	nova_kv_entry_free(entry);
 	return code == 0 && !json_is_object(*ret_plug) ? NOVA_ECORRUPT : code;
@@ -192,15 +191,15 @@ int plug_find(
 
 int plug_file(nova_t *nova, const char *name, const nova_file **ret_file, nova_error_t **error)
 {
-	return nova_file_get(nova, HOLDER, name, ret_file, error);
+	return nova_file_get(nova, PLUG_HOLDER, name, ret_file, error);
 }
 
 int plug_remove(nova_t *nova, const char *method, const char *path, nova_error_t **error)
 {
 	char key[KEY_MAX + 1];
 	key_of(key, method, path);
-	int code = nova_kv_delete(nova, HOLDER, key, 0, error);
+	int code = nova_kv_delete(nova, PLUG_HOLDER, key, 0, error);
 	if (code == 0) /* there may be none */
-		nova_file_delete(nova, HOLDER, key, NULL);
+		nova_file_delete(nova, PLUG_HOLDER, key, NULL);
 	return code;
 }

@@ -286,6 +286,9 @@ extern const struct front listener_front;
 
 /* --- plugs: paths at which gateways have a function or a file; they are in the store --- */
 
+/* The function that keeps them: who changes it plugs. */
+#define PLUG_HOLDER "plugged-paths"
+
 /* What is wrong with a method, in any case of letters, and a path, as a sentence; NULL: nothing. */
 const char *plug_wrong(const char *method, const char *path);
 /* Its name in capitals; false: it is none. */
