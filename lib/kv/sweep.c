@@ -116,5 +116,8 @@ void kv_tick(struct kv *kv)
 	want_sweep(kv, next);
 	if (orphans)
 		kv->orphans_at = deadline_in_ms(ORPHANS_MS);
+	/* The pool asks only for what was asked of it since the last tick. */
+	if (store && kv->want_tick && kv->sweep_at != NEVER)
+		kv->want_tick(kv->pool, kv->sweep_at);
 	pthread_mutex_unlock(&kv->lock);
 }
