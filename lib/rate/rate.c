@@ -46,14 +46,14 @@ static int take(struct rates *rates, const char *name, const struct rate *limit,
 		return NOVA_ENOMEM;
 	if (level_let_in(&b->level, limit, clock_ns() / 1000))
 		shared_forget(b);
-	tokens += b->owed;
-	tokens = tokens < limit->burst ? tokens : limit->burst;
+	uint64_t all = tokens + b->owed;
+	tokens = all < limit->burst ? all : limit->burst;
 	int shared = rates->redis ? shared_take(rates->redis, b, limit, tokens, ret_wait_us) : -1;
 	if (shared == 0)
 		return NOVA_ELIMIT;
 	uint64_t wait_us = level_take(&b->level, tokens);
 	if (shared > 0 || !wait_us) {
-		b->owed = 0;
+		b->owed = all - tokens;
 		return 0;
 	}
 	*ret_wait_us = wait_us;
