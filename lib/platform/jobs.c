@@ -138,35 +138,43 @@ int nova_job_submit(nova_t *nova, const char *function, const char *payload,
 
 /* --- performing --- */
 
+static bool is_there(nova_t *nova, const char *name)
+{
+	AUTO_FUNCTION nova_function_t *function = NULL;
+	return registry_lookup(&nova->registry, name, &function, NULL) != NOVA_ENOTFOUND;
+}
+
 /* Of a function that has not run: whether that is the job's fault, this host's, or nobody's. */
-static enum job_end end_unrun(int code)
+static enum job_end end_unrun(nova_t *nova, const nova_job_t *job, int code)
 {
 	switch (code) {
 	case NOVA_ECANCELED:
 		return JOB_BACK;
-	case NOVA_ENOTFOUND:
 	case NOVA_EINVAL:
 	case NOVA_ETOOBIG:
 		return JOB_DEAD;
-	case NOVA_ELIMIT:
 	case NOVA_EBUSY:
 		return JOB_LATER;
 	case NOVA_EIO:
 	case NOVA_ENOSPC:
 	case NOVA_ENOMEM:
+	case NOVA_ELIMIT:
 	case NOVA_EPERM:
 		return JOB_HOST;
-	default: /* an image that is not there, a VM that does not start */
+	case NOVA_ENOTFOUND: /* the function, or what this host runs it with */
+		return is_there(nova, job->function) ? JOB_ELSEWHERE : JOB_DEAD;
+	default: /* a VM that does not start */
 		return JOB_ELSEWHERE;
 	}
 }
 
-static enum job_end end_of(int code, const nova_error_t *failure)
+static enum job_end end_of(
+	nova_t *nova, const nova_job_t *job, int code, const nova_error_t *failure)
 {
 	if (code == 0)
 		return JOB_DONE;
 	if (nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN)
-		return end_unrun(code);
+		return end_unrun(nova, job, code);
 	if (code == NOVA_ETOOBIG)
 		return JOB_DEAD;
 	return code == NOVA_ECANCELED ? JOB_BACK : JOB_AGAIN;
@@ -198,7 +206,7 @@ static int perform(nova_t *nova, nova_job_t *job, const struct stop *stop, nova_
 	nova_result_free(result);
 	if (!noted)
 		return nova_oom(error);
-	int code = jobs_finish(nova->jobs, job, end_of(ended, failure), error);
+	int code = jobs_finish(nova->jobs, job, end_of(nova, job, ended, failure), error);
 	if (code == 0 && ended == NOVA_ECANCELED && error)
 		*error = STEAL(failure);
 	return code == 0 && ended == NOVA_ECANCELED ? ended : code;
