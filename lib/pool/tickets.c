@@ -12,7 +12,8 @@
 
 #include "pool/internal.h"
 
-#define LEAVE_NS 10000000u /* a process that was killed has mostly ended by then */
+#define LEAVE_NS     10000000u /* a process that was killed has mostly ended by then */
+#define LEAVING_MOST 16u
 
 /* --- does a group want to start a VM? --- */
 
@@ -216,10 +217,20 @@ void pool_take_leaving(nova_pool_t *pool, struct slot **ending)
 	*last = STEAL(pool->leaving);
 }
 
+/* So many that whoever ticks is late, or there is nobody. */
+static bool many_leave(const nova_pool_t *pool)
+{
+	unsigned left = LEAVING_MOST;
+	for (const struct slot *s = pool->leaving; s && left; s = s->next)
+		left--;
+	return !left;
+}
+
 /* Who waits for room, or for the pool to be empty, would wait for the tick as well. */
 static bool may_leave_later(const nova_pool_t *pool)
 {
-	return pool->timer >= 0 && !pool->draining && !pool->counters[NOVA_POOL_WAITING];
+	return pool->timer >= 0 && !pool->draining && !pool->counters[NOVA_POOL_WAITING] &&
+	       !many_leave(pool);
 }
 
 void pool_reap_later(nova_pool_t *pool, struct slot **ending)
