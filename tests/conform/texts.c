@@ -324,7 +324,8 @@ static int file_put(nova_t *nova, const nova_file_put_opts *o)
 	if (o->type && *o->type)
 		ck_assert_str_eq(file->type, o->type);
 	ck_assert_uint_eq(file->data_len, o->data_len);
-	ck_assert_mem_eq(file->data, o->data, o->data_len);
+	if (o->data_len)
+		ck_assert_mem_eq(file->data, o->data, o->data_len);
 	nova_file_free(file);
 	ck_ok(nova_file_delete(nova, "f", o->name, &error));
 	return 0;

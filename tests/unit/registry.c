@@ -183,6 +183,7 @@ static int update_seen(uint64_t seen_us, uint32_t timeout_s)
 START_TEST(what_has_changed_since_it_was_seen_is_left_alone)
 {
 	AUTO_FUNCTION nova_function_t *first = NULL, *second = NULL, *third = NULL;
+	nova_function_t *gone = NULL;
 	ck_ok(add(&nova, "hello", "print(1)", 0));
 	ck_ok(nova_function_get(&nova, "hello", &first, &error));
 	uint64_t seen_us = nova_function_updated_us(first);
@@ -199,7 +200,7 @@ START_TEST(what_has_changed_since_it_was_seen_is_left_alone)
 	ck_ok(nova_function_delete(&nova, "hello", 0, &error));
 	ck_fails_with(NOVA_EBUSY, "'hello' was changed",
 		replace_seen(nova_function_updated_us(third), "print(4)"));
-	ck_fails(NOVA_ENOTFOUND, nova_function_get(&nova, "hello", &third, &error));
+	ck_fails(NOVA_ENOTFOUND, nova_function_get(&nova, "hello", &gone, &error));
 	ck_consistent();
 }
 END_TEST
