@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -103,42 +104,73 @@ bool cgroup_limit(pid_t pid, uint64_t bytes)
 	return false;
 }
 
-void cgroup_forget(pid_t pid)
+static bool is_told(const char *name, long *ret_keeper, unsigned long long *ret_ticks)
 {
-	char child[16];
-	snprintf(child, sizeof(child), "%d", (int)pid);
-	for (size_t i = 0; i < ARRAY_LEN(hierarchies); i++) {
-		AUTO_FREE char *group = group_path(&hierarchies[i], child);
-		if (group)
-			rmdir(group);
-	}
+	return sscanf(name, "nova-%ld-%llu-", ret_keeper, ret_ticks) == 2;
 }
 
 static bool is_of_the_dead(const char *name)
 {
 	long keeper;
 	unsigned long long ticks;
-	int fields = sscanf(name, "nova-%ld-%llu-", &keeper, &ticks);
-	return fields == 2 && began(keeper) != ticks;
+	return is_told(name, &keeper, &ticks) && began(keeper) != ticks;
+}
+
+static bool is_own(const char *name)
+{
+	long keeper;
+	unsigned long long ticks;
+	return is_told(name, &keeper, &ticks) && keeper == (long)getpid();
+}
+
+static bool is_of_a_child_that_is_gone(const char *name)
+{
+	long pid;
+	return sscanf(name, "nova-%*d-%*u-%ld", &pid) == 1 && kill((pid_t)pid, 0) < 0 &&
+	       errno == ESRCH;
 }
 
 /* One with a process in it cannot be removed, so a keeper that cannot be seen from here loses
- * nothing. */
-void cgroup_sweep(void)
+ * nothing. True: some of those whose child is gone have another in them. */
+static bool sweep(bool (*is_wanted)(const char *name))
 {
+	bool some_are_left = false;
 	for (size_t i = 0; i < ARRAY_LEN(hierarchies); i++) {
 		AUTO_FREE char *own = own_group(&hierarchies[i]);
 		char **names;
 		int count = own ? fs_list(own, &names) : -1;
 		for (int n = 0; n < count; n++) {
 			AUTO_FREE char *group =
-				is_of_the_dead(names[n]) ? path_join(own, names[n]) : NULL;
-			if (group)
-				rmdir(group);
+				is_wanted(names[n]) ? path_join(own, names[n]) : NULL;
+			if (group && rmdir(group) < 0 && is_of_a_child_that_is_gone(names[n]))
+				some_are_left = true;
 		}
 		if (count >= 0)
 			strv_free(names, (size_t)count);
 	}
+	return some_are_left;
+}
+
+bool cgroup_forget(pid_t pid)
+{
+	char child[16];
+	bool is_left = false;
+	snprintf(child, sizeof(child), "%d", (int)pid);
+	for (size_t i = 0; i < ARRAY_LEN(hierarchies); i++) {
+		AUTO_FREE char *group = group_path(&hierarchies[i], child);
+		is_left |= group && rmdir(group) < 0 && errno == EBUSY;
+	}
+	return !is_left;
+}
+
+bool cgroup_forget_gone(void)
+{
+	return !sweep(is_own);
+}
+
+void cgroup_sweep(void)
+{
+	sweep(is_of_the_dead);
 }
 
 /* The more telling of the two reasons. */

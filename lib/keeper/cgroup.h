@@ -15,8 +15,11 @@ bool cgroup_limit(pid_t pid, uint64_t bytes);
  * had a group of its own stays on the account of its parent's, for as long as the child lives: a
  * parent of many would be ended for their memory. */
 void cgroup_limit_anew(pid_t pid, uint64_t bytes);
-/* Removes the group of a process that has been reaped. */
-void cgroup_forget(pid_t pid);
+/* Removes the group of a process that has been reaped. False: another is in it yet, as a zygote's
+ * children are at first. */
+bool cgroup_forget(pid_t pid);
+/* Removes such groups. False: in some of them there is somebody yet. */
+bool cgroup_forget_gone(void);
 /* Removes the groups that keepers which were killed have left beside ours. */
 void cgroup_sweep(void);
 /* What the limits of the control groups that this process is in still allow, and the least of their

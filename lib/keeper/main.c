@@ -185,9 +185,12 @@ static bool make_room_for_child(void)
 	return true;
 }
 
+static bool groups_are_left;
+
 static void forget_child(pid_t pid)
 {
-	cgroup_forget(pid);
+	groups_are_left = groups_are_left && !cgroup_forget_gone();
+	groups_are_left |= !cgroup_forget(pid);
 	for (size_t i = 0; i < child_count; i++)
 		if (children[i].pid == pid) {
 			fd_close(children[i].zygote.control);
@@ -775,6 +778,7 @@ int main(int argc, char **argv)
 	send_reply(&hello, -1);
 	bool host_has_gone = serve();
 	end_all_children();
+	cgroup_forget_gone();
 	if (host_has_gone)
 		remove_run_directory(argv[1]);
 	return 0;
