@@ -77,8 +77,8 @@ class RealVM(WebSocketCase):
         self.assertEqual(branch["stdout"], "[1, 4]\n")
         done = self.curl("/execute", {"code": "print(x)", "instance": branch["branch_id"], **run})
         self.assertEqual(done["stdout"], "[1, 4]\n")
-        self.snapshots_of_a_branch_are_its_own(branch["branch_id"], first["snapshot_id"])
         self.agree_on_a_file(first["snapshot_id"], branch["branch_id"], run)
+        self.snapshots_of_a_branch_are_its_own(branch["branch_id"], first["snapshot_id"])
         modes = self.gets(200, "GET", f"{API}/usage")["usage"]
         self.assertEqual({u["mode"]: u["calls"] for u in modes if u["calls"]},
                          {"checkpointed": 2, "branched": 2, "persistent": 4})
