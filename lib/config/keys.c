@@ -24,7 +24,7 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		{ "auto", "firecracker", "qemu", "fake" },
 		"Virtual machine monitor: auto, firecracker, qemu, or fake (for tests: isolates "
 		"nothing)" },
-	{ "log.level", { "NOVA_LOG", "RUST_LOG" }, KEY_FILTER, "warn", 1, 0, { 0 },
+	{ "log.level", { "NOVA_LOG" }, KEY_FILTER, "warn", 1, 0, { 0 },
 		"Least important log messages that are passed on: none, error, warn, info or "
 		"debug; also by module, as in warn,pool=debug" },
 	{ "log.calls", { "NOVA_LOG_CALLS" }, KEY_ENUM, "on", 0, 0, { "on", "off" },

@@ -46,6 +46,21 @@ static int record_usage(nova_config_t *config, nova_error_t **error)
 		       0;
 }
 
+/* As other gateways have it. The library does not look at it: programs of Rust that use that mean
+ * themselves by it. */
+static bool take_rust_log(nova_config_t *config)
+{
+	char text[200];
+	const char *filter = getenv("RUST_LOG");
+	if (!filter || nova_config_source(config, "log.level") != NOVA_CONFIG_DEFAULT ||
+		nova_config_set(config, "log.level", filter, NULL) == 0)
+		return true;
+	snprintf(text, sizeof(text),
+		"RUST_LOG: '%.64s' is no filter of the log, as info or warn,pool=debug", filter);
+	say(NOVA_LOG_ERROR, text);
+	return false;
+}
+
 static bool open_nova(struct novad *novad)
 {
 	nova_error_t *error = NULL;
@@ -54,8 +69,11 @@ static bool open_nova(struct novad *novad)
 		nova_config_load(novad->config, settings->config, &error) != 0 ||
 		nova_config_load_env(novad->config, &error) != 0 ||
 		set_all(novad->config, &settings->set, &error) != 0 ||
-		record_usage(novad->config, &error) != 0 ||
-		nova_open(novad->config, &novad->nova, &error) != 0)
+		record_usage(novad->config, &error) != 0)
+		return report(error);
+	if (!take_rust_log(novad->config))
+		return false;
+	if (nova_open(novad->config, &novad->nova, &error) != 0)
 		return report(error);
 	set_log(novad);
 	const char *home = nova_host_home(nova_host_get(novad->nova));
