@@ -113,10 +113,11 @@ void kv_tick(struct kv *kv)
 	if (orphans)
 		remove_orphans(kv, store);
 	pthread_mutex_lock(&kv->lock);
-	want_sweep(kv, next);
+	if (next < kv->sweep_at)
+		kv->sweep_at = next;
 	if (orphans)
 		kv->orphans_at = deadline_in_ms(ORPHANS_MS);
-	/* The pool asks only for what was asked of it since the last tick. */
+	/* The pool keeps only what was asked of it since the last tick. */
 	if (store && kv->want_tick && kv->sweep_at != NEVER)
 		kv->want_tick(kv->pool, kv->sweep_at);
 	pthread_mutex_unlock(&kv->lock);

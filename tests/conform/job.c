@@ -383,6 +383,29 @@ START_TEST(what_a_host_cannot_do_is_no_attempt_and_it_rests)
 }
 END_TEST
 
+START_TEST(a_host_that_lacks_what_runs_a_function_kills_no_job)
+{
+	nova_job_t *seen = NULL;
+	redis_start(NULL, NULL);
+	struct platform p = a_host(),
+			lacks = platform_open("redis.addr", redis_address, "redis.timeout", "5s",
+				"engine", "qemu", "images", "/nowhere", NULL);
+	platform_add(p.nova, "f", "python", greet);
+	platform_add(lacks.nova, "f", "python", greet);
+	nova_job_t *job = submit_for_long(p.nova);
+	ck_assert_int_eq(performs(lacks.nova, job->id), NOVA_JOB_WAITING);
+	ck_assert(has_none(lacks.nova)); /* it rests */
+	seen = get(p.nova, job->id);
+	ck_assert_uint_eq(seen->attempts, 1);
+	ck_assert_msg(strstr(seen->error, "/nowhere"), "%s", seen->error);
+	ck_assert_int_eq(performs(p.nova, job->id), NOVA_JOB_DONE);
+	nova_job_free(job);
+	nova_job_free(seen);
+	platform_close(&p);
+	platform_close(&lacks);
+}
+END_TEST
+
 START_TEST(keys_of_functions_do_not_meet)
 {
 	nova_job_opts o = NOVA_JOB_OPTS_INIT;
@@ -755,6 +778,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, who_begins_too_late_has_no_job);
 	tcase_add_test(tc, a_lease_is_seen_to_be_over_however_many_are_not);
 	tcase_add_test(tc, what_a_host_cannot_do_is_no_attempt_and_it_rests);
+	tcase_add_test(tc, a_host_that_lacks_what_runs_a_function_kills_no_job);
 	tcase_add_test(tc, keys_of_functions_do_not_meet);
 	tcase_add_test(tc, who_waits_is_given_what_comes);
 	tcase_add_test(tc, waiting_can_be_ended_and_a_call_that_is_ended_waits_again);

@@ -82,6 +82,16 @@ START_TEST(a_tick_is_asked_for_when_something_expires)
 }
 END_TEST
 
+START_TEST(a_tick_that_is_too_early_asks_for_the_right_one)
+{
+	put("goes", 3600000);
+	uint64_t when = wanted;
+	wanted = NEVER; /* the pool asks for each tick anew */
+	kv_tick(&kv);
+	ck_assert_uint_eq(wanted, when);
+}
+END_TEST
+
 START_TEST(a_tick_removes_a_portion_and_asks_for_the_next)
 {
 	char key[16];
@@ -120,6 +130,7 @@ static Suite *kv_suite(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, a_tick_is_asked_for_when_something_expires);
+	tcase_add_test(tc, a_tick_that_is_too_early_asks_for_the_right_one);
 	tcase_add_test(tc, a_tick_removes_a_portion_and_asks_for_the_next);
 	tcase_add_test(tc, a_space_goes_that_had_no_function_twice);
 	suite_add_tcase(suite, tc);

@@ -165,6 +165,21 @@ static unsigned takes(struct rates *rates, const struct rate *limit, unsigned mo
 
 static const struct rate hundred_a_day = { 100, DAY_US, 100 };
 
+START_TEST(what_is_owed_beyond_a_burst_stays_owed)
+{
+	uint64_t wait_us;
+	nova_config_t *config;
+	struct rates *rates;
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(open_with(config, &rates));
+	rates_owe(rates, "x", 1000);
+	ck_assert_int_eq(rates_take(rates, "x", &hundred_a_day, 1, &wait_us), 0);
+	ck_assert_int_eq(rates_take(rates, "x", &hundred_a_day, 1, &wait_us), NOVA_ELIMIT);
+	ck_assert_uint_gt(wait_us, DAY_US / 2); /* for a whole burst again */
+	rates_close(rates);
+}
+END_TEST
+
 START_TEST(hosts_take_from_one_bucket)
 {
 	uint64_t wait_us = 0;
@@ -420,6 +435,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, a_bucket_is_full_at_first_and_fills_by_the_microsecond);
 	tcase_add_test(tc, a_bucket_never_holds_more_than_its_burst);
 	tcase_add_test(tc, another_limit_forgives_nothing);
+	tcase_add_test(tc, what_is_owed_beyond_a_burst_stays_owed);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("address");
 	tcase_add_test(tc, an_address_is_a_name_or_a_number_with_a_port_or_a_path);
