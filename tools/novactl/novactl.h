@@ -226,6 +226,8 @@ static inline void result_freep(nova_result_t **result)
 /* What register, get and list show of a function. */
 json_t *function_json(const nova_function_t *function); /* new reference */
 void function_show(const nova_function_t *function);
+/* Registers it, shows it, and says what to type next, before and after its name. */
+int function_store(nova_t *nova, nova_function_opts *opts, const char *before, const char *after);
 
 json_t *aliases_json(const nova_alias *const *aliases, size_t count);
 void aliases_table(const nova_alias *const *aliases, size_t count);

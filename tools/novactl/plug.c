@@ -93,8 +93,6 @@ static int done(json_t *json, const char *text)
 static int push_run(char **args, int count)
 {
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
-	CLEANUP(function_freep) nova_function_t *function = NULL;
-	nova_error_t *error = NULL;
 	int status;
 	(void)count;
 	opts.name = args[0];
@@ -107,17 +105,11 @@ static int push_run(char **args, int count)
 	if (!nova)
 		return status;
 	opts.flags = NOVA_REGISTER_TEMPLATE | NOVA_REGISTER_REPLACE;
-	opts.on_progress = progress_told;
-	opts.interrupt = interruptible();
-	progress_start("checking");
-	int code = nova_function_register(nova, &opts, &function, &error);
-	progress_stop();
-	if (code != 0)
-		return report(error);
-	if (!print_structured(function_json(function), NULL, &status)) {
-		function_show(function);
-		note("Next: novactl plug /%s %s", args[0], args[0]);
-	}
+	char *before;
+	if (asprintf(&before, "novactl plug /%s ", args[0]) < 0)
+		need(NULL);
+	status = function_store(nova, &opts, before, "");
+	free(before);
 	return status;
 }
 

@@ -59,6 +59,25 @@ static int check_given(const nova_function_opts *opts)
 	return 0;
 }
 
+int function_store(nova_t *nova, nova_function_opts *opts, const char *before, const char *after)
+{
+	CLEANUP(function_freep) nova_function_t *function = NULL;
+	nova_error_t *error = NULL;
+	int status = STATUS_OK;
+	opts->on_progress = progress_told;
+	opts->interrupt = interruptible();
+	progress_start("checking");
+	int code = nova_function_register(nova, opts, &function, &error);
+	progress_stop();
+	if (code != 0)
+		return report(error);
+	if (!print_structured(function_json(function), NULL, &status)) {
+		function_show(function);
+		note("Next: %s%s%s", before, opts->name, after);
+	}
+	return status;
+}
+
 static int run(char **args, int count)
 {
 	(void)count;
@@ -79,20 +98,7 @@ static int run(char **args, int count)
 	opts.check = (uint32_t)check;
 	opts.requirements = given.requirements;
 	opts.find_links = given.find_links;
-	opts.on_progress = progress_told;
-	opts.interrupt = interruptible();
-	CLEANUP(function_freep) nova_function_t *function = NULL;
-	nova_error_t *error = NULL;
-	progress_start("checking");
-	int code = nova_function_register(nova, &opts, &function, &error);
-	progress_stop();
-	if (code != 0)
-		return report(error);
-	if (!print_structured(function_json(function), NULL, &status)) {
-		function_show(function);
-		note("Next: novactl invoke %s --payload '{}'", args[0]);
-	}
-	return status;
+	return function_store(nova, &opts, "novactl invoke ", " --payload '{}'");
 }
 
 const struct verb verb_register = {
