@@ -327,7 +327,7 @@ void pool_expire(nova_pool_t *pool, struct slot **ending)
 		if (now < s->idle_since + pool->ttl_ms * 1000000u)
 			break;
 		struct group *g = s->group;
-		if (s->pausing)
+		if (s->pausing || slot_is_being_forked(s))
 			continue;
 		/* it does not age any more; should it be used again, it will */
 		if (g->vms <= g->keep && !slot_is_zygote(s)) {

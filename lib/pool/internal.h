@@ -49,6 +49,7 @@ struct group_zygote {
 	/* earlier none is made, nor forked */
 	uint64_t not_before, wait_ms;
 	unsigned lost;      /* children, of those that it was blamed for */
+	uint32_t forks;     /* under way: meanwhile it makes no place for others */
 	bool of_runtime;    /* the group has no VMs of its own: see runtime.c */
 	char *sample;       /* what the function wants to rehearse; NULL: nothing */
 	uint32_t sample_ms; /* its time limit */
@@ -217,6 +218,10 @@ void slot_note_open(struct slot *s);
 static inline bool slot_is_zygote(const struct slot *s)
 {
 	return s->group->zygote.slot == s;
+}
+static inline bool slot_is_being_forked(const struct slot *s)
+{
+	return slot_is_zygote(s) && s->group->zygote.forks;
 }
 static inline bool slot_rehearses(const struct slot *s)
 {

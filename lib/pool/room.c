@@ -22,7 +22,18 @@ static void add_room(struct room *room, const struct slot *s)
 
 static bool may_evict(const struct slot *s)
 {
-	return !s->pausing && (!s->group->keep || slot_is_zygote(s) || slot_is_parked(s));
+	return !s->pausing && !slot_is_being_forked(s) &&
+	       (!s->group->keep || slot_is_zygote(s) || slot_is_parked(s));
+}
+
+/* Into the empty place of a list, whose owner awaits its end instead of a tick. */
+static bool take_leaving(nova_pool_t *pool, struct slot **place)
+{
+	struct slot **oldest = &pool->leaving;
+	while (*oldest && (*oldest)->next)
+		oldest = &(*oldest)->next;
+	*place = STEAL(*oldest);
+	return *place;
 }
 
 /* How far in a list victims are needed. */
@@ -119,7 +130,8 @@ struct slot *room_take(
 	struct slot *parked = parked_first(pool, g, ending), **last = ending;
 	if (parked)
 		return take_parked(pool, g, parked, ending);
-	for (; *last && !fits(pool, g, &freed); last = &(*last)->next)
+	/* those that have been killed before one more is */
+	for (; !fits(pool, g, &freed) && (*last || take_leaving(pool, last)); last = &(*last)->next)
 		add_room(&freed, *last);
 	/* a zygote goes with all that is parked of it, which has gone before */
 	struct link *first = find_victims(pool, g, &pool->parked, &freed),

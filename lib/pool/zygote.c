@@ -141,7 +141,8 @@ static void say_none(const nova_pool_t *pool, const struct group *g, char why[VM
 		snprintf(why, VM_PATH_WHY, "the setting pool.zygotes is 0");
 }
 
-/* The zygote, held; NULL: there is none to be forked now, and why. */
+/* The zygote, held until zygote_fork() is through; NULL: there is none to be forked now, and why.
+ */
 static nova_vm_t *hold(nova_pool_t *pool, struct group *g, char why[VM_PATH_WHY])
 {
 	struct group_zygote *z = &g->zygote;
@@ -157,7 +158,10 @@ static nova_vm_t *hold(nova_pool_t *pool, struct group *g, char why[VM_PATH_WHY]
 		count(pool, NOVA_POOL_HOT_FALLBACKS);
 	else if (z->slot)
 		zygote_used(pool, g);
-	return rests || !z->slot ? NULL : vm_ref(z->slot->vm);
+	if (rests || !z->slot)
+		return NULL;
+	z->forks++;
+	return vm_ref(z->slot->vm);
 }
 
 /* The call's own, which another way would not change. */
@@ -191,7 +195,14 @@ static void look_for_lost(nova_pool_t *pool, struct group *g)
 	pool_reap(pool, &ending);
 }
 
-static void note_end(nova_pool_t *pool, struct group *g, nova_vm_t *zygote, bool worked)
+/* With its version or template, or by another caller, who found it dead. */
+static bool has_been_ended(const struct group *g, const nova_vm_t *zygote)
+{
+	return !g->zygote.slot || g->zygote.slot->vm != zygote;
+}
+
+static void note_end(
+	nova_pool_t *pool, struct group *g, nova_vm_t *zygote, bool worked, char why[VM_PATH_WHY])
 {
 	struct slot *ending = NULL;
 	if (worked) {
@@ -200,6 +211,9 @@ static void note_end(nova_pool_t *pool, struct group *g, nova_vm_t *zygote, bool
 		return;
 	}
 	count(pool, NOVA_POOL_HOT_FALLBACKS);
+	if (has_been_ended(g, zygote))
+		snprintf(why, VM_PATH_WHY, "the %s's zygote was ended while it was forked",
+			whose(g));
 	zygote_failed(pool, g, zygote, &ending);
 	pool_reap(pool, &ending);
 }
@@ -218,8 +232,9 @@ int zygote_fork(nova_pool_t *pool, struct group *g, const char *code_disk, const
 	if (code < 0 && !concerns_caller(code))
 		snprintf(why, VM_PATH_WHY, "%s", nova_error_message(failure));
 	pthread_mutex_lock(&pool->lock);
+	g->zygote.forks--;
 	if (!concerns_caller(code))
-		note_end(pool, g, zygote, code == 1);
+		note_end(pool, g, zygote, code == 1, why);
 	pthread_mutex_unlock(&pool->lock);
 	vm_unref(zygote);
 	if (!concerns_caller(code))

@@ -406,6 +406,97 @@ START_TEST(with_a_limit_of_one_the_function_called_later_has_the_zygote)
 }
 END_TEST
 
+/* --- others need the room of a zygote --- */
+
+static void has_room_for(struct platform *p, uint32_t vms)
+{
+	pthread_mutex_lock(&p->pool->lock);
+	p->pool->max_vms = vms;
+	pthread_mutex_unlock(&p->pool->lock);
+}
+
+/* What else happens while a zygote is forked: once. */
+static void (*meanwhile)(void);
+static struct platform *of;
+
+int __real_vm_zygote_fork(nova_vm_t *zygote, const char *code_disk, const struct stop *stop,
+	nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **e);
+int __wrap_vm_zygote_fork(nova_vm_t *zygote, const char *code_disk, const struct stop *stop,
+	nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **e);
+int __wrap_vm_zygote_fork(nova_vm_t *zygote, const char *code_disk, const struct stop *stop,
+	nova_vm_t **ret_vm, char why[VM_PATH_WHY], nova_error_t **e)
+{
+	if (meanwhile)
+		STEAL(meanwhile)();
+	return __real_vm_zygote_fork(zygote, code_disk, stop, ret_vm, why, e);
+}
+
+static void another_caller_finds_no_room(void)
+{
+	nova_invoke_opts o = NOVA_INVOKE_OPTS_INIT;
+	nova_result_t *r = NULL;
+	o.flags = NOVA_INVOKE_FRESH;
+	o.queue_timeout_ms = 1;
+	ck_failed(NOVA_ELIMIT, NOVA_OUTCOME_NEVER_RAN, "pool.queue_timeout",
+		nova_invoke(of->nova, "f", "{}", &o, &r, &error));
+}
+
+static void all_of_its_group_are_forgotten(void)
+{
+	const struct link *last = of->pool->zygotes.prev;
+	AUTO_FREE char *key = strdup(CONTAINER_OF(last, struct group, zygote.stands)->key);
+	nova_pool_forget(of->pool, key);
+}
+
+START_TEST(a_zygote_that_is_being_forked_makes_no_place_for_others)
+{
+	struct platform p = open_hot("1");
+	of = &p;
+	platform_add(p.nova, "f", "python", "def handler(event):\n    return 1\n");
+	pid_t zygote = stands_alone(&p, "f", 0);
+	has_room_for(&p, 2);
+	do
+		meanwhile = another_caller_finds_no_room;
+	while (answers_hot(&p, "f", 1), meanwhile);
+	ck_assert_int_eq(zygote_of(&p), zygote);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_call_whose_zygote_ends_meanwhile_is_told_so)
+{
+	struct platform p = open_hot("auto");
+	of = &p;
+	platform_add(p.nova, "f", "python", "def handler(event):\n    return 1\n");
+	make_zygote(&p, "f");
+	nova_result_t *r = NULL;
+	for (meanwhile = all_of_its_group_are_forgotten; meanwhile;) {
+		nova_result_free(r);
+		r = call_fresh(&p, "f");
+	}
+	ck_assert_str_eq(nova_result_output(r, NULL), "1");
+	ck_assert_str_eq(
+		nova_result_path_why(r), "the function's zygote was ended while it was forked");
+	nova_result_free(r);
+	platform_close(&p);
+}
+END_TEST
+
+/* They count until their processes have been awaited, which a tick does. */
+START_TEST(vms_that_were_killed_make_place_before_a_zygote_does)
+{
+	struct platform p = open_hot("1");
+	platform_add(p.nova, "f", "python", "def handler(event):\n    return 1\n");
+	pid_t zygote = stands_alone(&p, "f", 0);
+	has_room_for(&p, 4);
+	ck_assert_int_ge(nova_pool_fd(p.pool), 0);
+	for (int i = 0; i < 8; i++)
+		answers_hot(&p, "f", 1);
+	ck_assert_int_eq(zygote_of(&p), zygote);
+	platform_close(&p);
+}
+END_TEST
+
 /* --- zygotes of runtimes --- */
 
 #define RUN_TIMEOUT_MS 600000
@@ -709,6 +800,9 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, the_zygote_of_a_program_has_run_another_one);
 	tcase_add_test(tc, another_version_of_a_function_never_comes_from_the_zygote_of_the_former);
 	tcase_add_test(tc, with_a_limit_of_one_the_function_called_later_has_the_zygote);
+	tcase_add_test(tc, a_zygote_that_is_being_forked_makes_no_place_for_others);
+	tcase_add_test(tc, a_call_whose_zygote_ends_meanwhile_is_told_so);
+	tcase_add_test(tc, vms_that_were_killed_make_place_before_a_zygote_does);
 	tcase_add_loop_test(tc, what_a_runtimes_zygote_has_rehearsed_leaves_nothing_in_its_children,
 		0, ARRAY_LEN(looks));
 	tcase_add_test(tc, a_new_functions_first_call_is_a_fork_and_its_template_is_as_any);
