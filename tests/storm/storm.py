@@ -78,6 +78,14 @@ def await_all_children(but=()):
         os.waitpid(left[0], 0)
 
 
+def end_all_children():
+    """Kills what is left, and what that leaves to us in turn."""
+    while left := children(os.getpid()):
+        for pid in left:
+            kill(pid)
+            os.waitpid(pid, 0)
+
+
 class OwnGroup:
     """A control group for this process, so that those of VMs are made in it and nowhere else."""
 
@@ -102,6 +110,8 @@ class OwnGroup:
         return [path for own in self.paths for path in own.iterdir() if path.is_dir()]
 
     def leave(self):
+        for path in self.groups():  # of what was killed
+            path.rmdir()
         for own, home in zip(self.paths, self.homes):
             (home / "cgroup.procs").write_text(str(os.getpid()))
             own.rmdir()
@@ -126,6 +136,14 @@ class Traces:
             "TAPs": sorted(name for name in os.listdir("/sys/class/net")
                            if name.startswith("nova-")),
         }
+
+
+def trace(case):
+    """The traces of a test, whose processes end before it leaves its group, whatever came of it."""
+    traces = Traces(case.home)
+    for step in (traces.group.leave, end_all_children, case.end_all):
+        case.addCleanup(step)
+    return traces
 
 
 class Lines:

@@ -33,8 +33,7 @@ class StormCase(DaemonCase):
         storm.await_all_children()
         self.model.find(self.ask())
         self.model.templates = dict.fromkeys(self.model.templates, "keeps")
-        self.traces = storm.Traces(self.home)
-        self.addCleanup(self.traces.group.leave)
+        self.traces = storm.trace(self)
 
     def rounds(self, kills):
         """Rounds until so many have been killed."""

@@ -99,8 +99,7 @@ class Soak(DaemonCase):
         self.environment.update(NOVA_ENGINE="qemu", NOVA_POOL_HOT="auto", NOVA_LOG="info")
         self.rng = storm.chance("soak")
         storm.adopt_orphans()
-        traces = storm.Traces(self.home)
-        self.addCleanup(traces.group.leave)
+        traces = storm.trace(self)
         for name, (runtime, code) in FUNCTIONS.items():
             self.register(name, code, runtime)
         daemon = self.daemon("--idle-ttl", "1h")
