@@ -166,7 +166,7 @@ static int open_frame(struct vm_call *call, struct proto_frame *frame, struct vm
 		return take_piece(call, &said, error);
 	if (frame->type == NOVA_MSG_CREDIT)
 		return flow_take_credit(request->flow, &said, error);
-	if (frame->type == NOVA_MSG_KV)
+	if (frame->type == NOVA_MSG_KV && request->on_kv)
 		return answer_kv(call, &said, error);
 	code = output_pieces_end(&call->output, &said, error);
 	if (code < 0)

@@ -282,6 +282,8 @@ int vm_fork_hot(nova_vm_t *vm, const struct hot_fork *how, const struct stop *st
 {
 	size_t count = how->count;
 	AUTO_ERROR nova_error_t *failure = NULL;
+	for (size_t i = 0; i < count; i++)
+		children[i] = NULL;
 	if (!is_possible(vm, why))
 		return 0;
 	uint64_t begin = clock_ns();
