@@ -160,8 +160,9 @@ NOVA_API void nova_pool_forget(nova_pool_t *pool, const char *key);
  * @param want what is wanted; copied. `queue_timeout_ms` has no effect, and the token must be NULL
  * @param count how many at least; 0: none, and the VMs are like all others again
  * @return 0, or a code:
- *  - NOVA_EINVAL: no key, or a bad option
+ *  - NOVA_EINVAL: no key, a bad option, or a token
  *  - NOVA_ELIMIT: the pool cannot hold that many; the message names the setting
+ *  - NOVA_ECANCELED: the pool is closing
  *  - NOVA_EBUSY: after fork()
  *  - NOVA_ENOMEM: no memory
  * Since 0.1.

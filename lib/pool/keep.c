@@ -119,6 +119,10 @@ int nova_pool_keep(
 	if (ANY_NULL(error, pool, want))
 		return NOVA_EINVAL;
 	int code = want_import(&w, &spec, &none, want, error);
+	if (code == 0 && none)
+		code = nova_fail(error, NOVA_EINVAL,
+			"nova_pool_want.interrupt: VMs are kept beyond any call, so that there is "
+			"nothing to interrupt: nova_pool_keep() with a count of 0 ends it");
 	return code < 0 ? code : pool_keep(pool, &w, count, error);
 }
 

@@ -345,9 +345,13 @@ void nova_pool_forget(nova_pool_t *pool, const char *key)
 
 /* --- life --- */
 
+/* What is longer than anything lasts, so that no sum with a clock goes round. */
+#define FOR_EVER_MS (1ull << 42)
+
 static void read_limits(nova_pool_t *pool, const nova_pool_opts *o, const nova_config_t *config)
 {
-	pool->ttl_ms = o->idle_ttl_ms ? o->idle_ttl_ms : config_ms(config, "pool.idle_ttl");
+	uint64_t ttl_ms = o->idle_ttl_ms ? o->idle_ttl_ms : config_ms(config, "pool.idle_ttl");
+	pool->ttl_ms = ttl_ms < FOR_EVER_MS ? ttl_ms : FOR_EVER_MS;
 	pool->queue_ms =
 		o->queue_timeout_ms ? o->queue_timeout_ms : config_ms(config, "pool.queue_timeout");
 	pool->pause_ms =

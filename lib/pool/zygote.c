@@ -328,13 +328,11 @@ static void make(nova_pool_t *pool, struct group *g, struct slot *s)
 	AUTO_FREE char *sample = g->zygote.sample ? strdup(g->zygote.sample) : NULL;
 	const struct vm_sample wanted = { sample, g->zygote.sample_ms };
 	const struct stop stop = { pool->end, NULL };
-	g->zygote.making = true;
 	pthread_mutex_unlock(&pool->lock);
 	int code = vm_zygote_new(pool->host, frozen, &wanted, &stop, &s->vm, &failure);
 	if (code < 0)
 		tell_failure(pool, g, failure);
 	pthread_mutex_lock(&pool->lock);
-	g->zygote.making = false;
 	if (code < 0)
 		not_made(pool, g, s);
 	else
@@ -415,6 +413,7 @@ static void make_next(nova_pool_t *pool, struct group *g, struct slot **ending)
 	group_hold(pool, g);
 	g->busy++;
 	link_remove(&g->zygote.wanted);
+	g->zygote.making = true; /* from now on, as the lock is let go of: it is not wanted twice */
 	pool_look(pool);
 	/* No other one makes place for what has no room. */
 	bool is_place = fresh && g->frozen && room_is_spare(pool, g) &&
@@ -424,6 +423,7 @@ static void make_next(nova_pool_t *pool, struct group *g, struct slot **ending)
 	struct slot *s = is_place && g->frozen ? room_spare(pool, g, &fresh) : NULL;
 	if (s)
 		make(pool, g, s);
+	g->zygote.making = false;
 	g->busy--;
 	group_changed(pool, g, ending);
 	pool_reap(pool, ending);
@@ -457,7 +457,8 @@ uint64_t zygotes_due(const nova_pool_t *pool)
 	uint64_t due = !list_empty(&pool->rehearsing) ? deadline_in_ms(REHEARSAL_MS) :
 		       list_empty(&pool->zygotes)     ? NEVER :
 							deadline_in_ms(LOOK_MS);
-	for (struct link *l = pool->wanted.next; l != &pool->wanted; l = l->next) {
+	for (struct link *l = pool->wanted.next; l != &pool->wanted && !pool->draining;
+		l = l->next) {
 		uint64_t when = CONTAINER_OF(l, struct group, zygote.wanted)->zygote.not_before;
 		due = when < due ? when : due;
 	}

@@ -265,6 +265,8 @@ void kill_double(nova_vm_t *vm)
 void __wrap_host_memory_read(struct host_memory *ret);
 void __wrap_host_memory_read(struct host_memory *ret)
 {
+	if (doubles.meanwhile)
+		STEAL(doubles.meanwhile)(doubles.dropping);
 	*ret = (struct host_memory){
 		.total_mb = 4000,
 		.available_mb = __atomic_load_n(&doubles.available_mb, __ATOMIC_SEQ_CST),

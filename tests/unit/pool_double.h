@@ -27,6 +27,7 @@ struct doubles {
 	/* what host_memory_read() finds, of 4000 MB, and what the end of a VM adds to that */
 	uint64_t available_mb, given_back_mb;
 	uint32_t pressure;
+	void (*meanwhile)(nova_pool_t *pool); /* once, while somebody looks there; NULL: nothing */
 	/* VMs that are forked */
 	struct frozen *template;       /* of all functions */
 	nova_vm_t *origin;             /* that the next template is made of; NULL: it is there */

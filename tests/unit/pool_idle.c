@@ -99,6 +99,18 @@ START_TEST(a_vm_is_ended_when_its_time_is_over)
 }
 END_TEST
 
+START_TEST(a_vm_may_wait_for_ever)
+{
+	nova_pool_opts o = limits(1, 0);
+	o.idle_ttl_ms = UINT64_MAX;
+	struct setting s = set_up(&o);
+	nova_pool_release(s.pool, take(&s, "f"), 1);
+	nova_pool_tick(s.pool);
+	ck_assert_uint_eq(pool_counter(s.pool, NOVA_POOL_IDLE), 1);
+	tear_down(&s);
+}
+END_TEST
+
 START_TEST(a_forgotten_kind_is_ended_now_or_when_it_comes_back)
 {
 	nova_pool_opts o = limits(3, 0);
@@ -210,6 +222,18 @@ START_TEST(more_than_the_pool_may_hold_cannot_be_kept)
 		"256 of at most 256 MB are kept for other functions (setting pool.max_memory)",
 		/* at once, and not after a minute in vain */
 		nova_pool_acquire(s.pool, &g, &vm, NULL, &error));
+	tear_down(&s);
+}
+END_TEST
+
+START_TEST(what_is_kept_cannot_be_interrupted)
+{
+	struct setting s = set_up(NULL);
+	nova_pool_want want = want_of("f");
+	ck_ok(nova_interrupt_new(&want.interrupt, &error));
+	ck_fails_with(
+		NOVA_EINVAL, "nova_pool_want.interrupt", nova_pool_keep(s.pool, &want, 1, &error));
+	nova_interrupt_free(want.interrupt);
 	tear_down(&s);
 }
 END_TEST
@@ -453,11 +477,13 @@ TCase *idle_cases(void)
 	tcase_add_test(tc, a_vm_that_dies_as_it_wakes_is_replaced_unseen);
 	tcase_add_test(tc, a_vm_that_comes_back_dead_or_is_discarded_is_ended);
 	tcase_add_test(tc, a_vm_is_ended_when_its_time_is_over);
+	tcase_add_test(tc, a_vm_may_wait_for_ever);
 	tcase_add_test(tc, a_forgotten_kind_is_ended_now_or_when_it_comes_back);
 	tcase_add_test(tc, others_can_use_the_pool_while_vmms_of_a_forgotten_kind_end);
 	tcase_add_test(tc, kept_vms_are_started_replaced_and_not_ended_by_age_or_for_others);
 	tcase_add_test(tc, a_kept_vm_that_died_while_it_waited_is_replaced_by_a_tick);
 	tcase_add_test(tc, more_than_the_pool_may_hold_cannot_be_kept);
+	tcase_add_test(tc, what_is_kept_cannot_be_interrupted);
 	tcase_add_test(tc, a_kept_vm_that_cannot_be_started_is_tried_again_later);
 	tcase_add_test(tc, fresh_vms_are_kept_for_callers_who_want_one);
 	tcase_add_test(tc, the_descriptor_is_readable_when_a_tick_has_something_to_do);

@@ -428,6 +428,44 @@ static void *forget_unused(void *argument)
 	return NULL;
 }
 
+static void want_another(nova_pool_t *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	struct group *g = group_get(pool, "f", true, false);
+	zygote_want(pool, g);
+	g->zygote.not_before = 0;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* By a start in the classic way that ends while there is looked for its room. */
+START_TEST(one_that_is_wanted_again_while_it_is_made_is_made_once)
+{
+	struct setting s = set_up_usual();
+	starts_classic(&s, "f");
+	let_time_pass(&s, "f");
+	doubles.meanwhile = want_another;
+	s.pool->look_at = 0;
+	tick_until(&s, NOVA_POOL_ZYGOTES, 1);
+	nova_pool_tick(s.pool);
+	ck_assert_ptr_null(doubles.meanwhile);
+	ck_assert_int_eq(doubles.zygotes, 1);
+	tear_down_hot(&s);
+}
+END_TEST
+
+START_TEST(one_that_is_wanted_is_nothing_due_to_a_pool_that_is_closing)
+{
+	struct setting s = set_up_usual();
+	starts_classic(&s, "f");
+	let_time_pass(&s, "f");
+	ck_assert_uint_eq(zygotes_due(s.pool), 0);
+	s.pool->draining = true;
+	ck_assert_uint_eq(zygotes_due(s.pool), NEVER);
+	s.pool->draining = false;
+	tear_down_hot(&s);
+}
+END_TEST
+
 START_TEST(a_group_without_vms_is_not_forgotten_while_its_zygote_is_made)
 {
 	struct setting s = set_up_usual();
@@ -932,6 +970,8 @@ TCase *zygote_cases(void)
 	tcase_add_test(tc, those_that_rehearse_count_against_the_limit);
 	tcase_add_test(tc, a_zygote_ends_with_its_function_or_its_pool);
 	tcase_add_test(tc, one_that_is_made_while_its_function_changes_ends_at_once);
+	tcase_add_test(tc, one_that_is_wanted_again_while_it_is_made_is_made_once);
+	tcase_add_test(tc, one_that_is_wanted_is_nothing_due_to_a_pool_that_is_closing);
 	tcase_add_test(tc, a_group_without_vms_is_not_forgotten_while_its_zygote_is_made);
 	tcase_add_test(tc, a_zygote_ends_when_no_start_has_needed_it_for_the_time_of_idle_vms);
 	tcase_add_test(tc, the_least_lately_used_zygote_makes_place_for_another_function);
