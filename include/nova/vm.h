@@ -525,10 +525,10 @@ NOVA_API int nova_vm_remove_file(
 /**
  * Asks the agent for a sign of life.
  * @param vm the VM
- * @param timeout_ms milliseconds; 0: 3000
+ * @param timeout_ms milliseconds from its turn on; 0: 3000
  * @param wait what may end the call; NULL: nothing
  * @return 0, or a code:
- *  - NOVA_EAGENT: no answer in time
+ *  - NOVA_EAGENT: no answer in time; the VM is ended
  *  - NOVA_ECANCELED: by the token
  *  - NOVA_ELOST: the VM is dead
  *  - NOVA_EBUSY: the VM is paused, or after fork()

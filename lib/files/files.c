@@ -5,7 +5,8 @@
 
 #include "files/files.h"
 
-#define READ_MOST (64u << 20)
+#define READ_MOST  (64u << 20)
+#define LISTING_NS 600000000000u /* of all its pages: what files hold is read for them */
 
 /* --- listings --- */
 
@@ -216,8 +217,7 @@ static int check_path(const char *path, nova_error_t **error)
 static int ask(nova_vm_t *vm, int type, json_t *payload, const struct stop *stop,
 	struct vm_answer *answer, nova_error_t **error)
 {
-	uint64_t deadline = deadline_in_ms(DEFAULT_TIMEOUT);
-	return vm_request(vm, type, payload, deadline, stop, answer, error);
+	return vm_request(vm, type, payload, DEFAULT_TIMEOUT, NULL, stop, answer, error);
 }
 
 int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth,
@@ -232,15 +232,22 @@ int nova_vm_list_files(nova_vm_t *vm, const char *directory, uint32_t depth,
 	nova_files_t *files = code == 0 ? calloc(1, sizeof(*files)) : NULL;
 	if (!files)
 		return code < 0 ? code : nova_oom(error);
+	uint64_t took = 0; /* by the guest, which can make the smallest pages, and slowly */
 	for (bool more = true; more && code == 0;) {
 		AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 		const char *after = files->count ? files->items[files->count - 1].path : "";
 		json_t *payload = json_pack("{s:s, s:I, s:s}", "path", directory, "depth",
 			(json_int_t)depth, "after", after);
-		code = ask(vm, NOVA_MSG_FILE_LIST, payload, &stop, &answer, error);
+		code = vm_request(vm, NOVA_MSG_FILE_LIST, payload, DEFAULT_TIMEOUT, &took, &stop,
+			&answer, error);
 		if (code == 0 && (code = files_add_page(files, &answer.said, error)) < 0)
 			nova_wrap(error, code, "'%s' of microVM %s", directory, nova_vm_id(vm));
 		more = answer.said.more;
+		if (code == 0 && more && took > LISTING_NS)
+			code = nova_fail(error, NOVA_EAGENT,
+				"'%s' of microVM %s: its guest has listed it for 10 minutes, and "
+				"is not done: list a part of it",
+				directory, nova_vm_id(vm));
 	}
 	if (code < 0)
 		nova_files_free(files);

@@ -70,17 +70,12 @@ static int make_frame(struct vm_request *request, const char *id, const char *va
 	return 0;
 }
 
-static int tell(nova_vm_t *vm, const struct vm_request *request, nova_error_t **error)
+static int tell(
+	nova_vm_t *vm, struct vm_call *call, struct vm_request *request, nova_error_t **error)
 {
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
-	struct vm_call call;
-	vm_call_init(&call, request->id, request->stop);
-	int code = vm_enter(vm, &call, error);
-	if (code == 0) {
-		code = vm_ask_as(vm, &call, request, &answer, error);
-		vm_leave(vm, &call);
-	}
-	vm_call_done(&call);
+	request->deadline = deadline_in_ms(vm->boot_timeout_ms);
+	int code = vm_ask_as(vm, call, request, &answer, error);
 	if (code < 0)
 		return code;
 	code = vm_done(&answer, error);
@@ -94,21 +89,28 @@ static int tell(nova_vm_t *vm, const struct vm_request *request, nova_error_t **
 int vm_entrust(nova_vm_t *vm, const char digest[SHA256_HEX], const char *values, size_t len,
 	const struct stop *stop, nova_error_t **error)
 {
-	struct vm_request request = { .deadline = deadline_in_ms(vm->boot_timeout_ms),
-		.stop = stop };
+	struct vm_request request = { .stop = stop };
+	struct vm_call call;
 	char id[9];
 	if (random_hex(id, 8) < 0)
 		return nova_oom(error);
 	int code = make_frame(&request, id, values, len, error);
 	if (code < 0)
 		return code;
-	/* What is noted is what the guest was told last, also where several calls tell it. */
-	pthread_mutex_lock(&vm->entrust_lock);
-	note(vm, "");
-	code = tell(vm, &request, error);
-	if (code == 0)
-		note(vm, digest);
-	pthread_mutex_unlock(&vm->entrust_lock);
+	/* One at a time, so that what is noted is what the guest was told last. */
+	vm_call_init(&call, id, stop);
+	call.teller = true;
+	code = vm_enter(vm, &call, error);
+	if (code == 0) {
+		if (!vm_knows(vm, digest)) { /* nor has another call told it meanwhile */
+			note(vm, "");
+			code = tell(vm, &call, &request, error);
+			if (code == 0)
+				note(vm, digest);
+		}
+		vm_leave(vm, &call);
+	}
+	vm_call_done(&call);
 	guarded_free((void *)request.frame);
 	return code;
 }

@@ -70,7 +70,6 @@ void vm_unref(nova_vm_t *vm)
 	machine_config_done(&vm->shape);
 	pthread_mutex_destroy(&vm->lock);
 	pthread_mutex_destroy(&vm->end_lock);
-	pthread_mutex_destroy(&vm->entrust_lock);
 	nova_host_unref(vm->host);
 	free(vm);
 }
@@ -90,7 +89,6 @@ int vm_new(nova_host_t *host, const struct engine_ops *ops, const struct machine
 	vm->wake = sys_event();
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_mutex_init(&vm->end_lock, NULL);
-	pthread_mutex_init(&vm->entrust_lock, NULL);
 	vm->host = nova_host_ref(host);
 	vm->ops = ops;
 	vm->state = NOVA_VM_RUNNING;

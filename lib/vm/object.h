@@ -26,7 +26,7 @@ struct vm_call {
 	bool canceled;
 	/* its turn */
 	struct link line; /* in vm->turns.line */
-	bool alone, admitted;
+	bool alone, teller, admitted;
 	/* on the channel */
 	const struct vm_request *request; /* NULL: it is not there yet */
 	uint64_t deadline;
@@ -45,6 +45,7 @@ struct vm_turns {
 	struct link line; /* calls, who comes first in front */
 	unsigned inside;  /* calls */
 	bool alone;
+	bool telling; /* one of those inside tells secrets; no other does meanwhile */
 };
 
 struct nova_vm {
@@ -94,7 +95,6 @@ struct nova_vm {
 	uint64_t timing_us[VM_TIMINGS];   /* atomic, once others have the VM */
 
 	/* protects ended and killed; also held while the machine is killed */
-	pthread_mutex_t entrust_lock; /* held while it is told secrets */
 	pthread_mutex_t end_lock;
 	bool ended; /* the VMM is being, or has been, disposed of */
 	/* by nova_vm_kill(): a machine that comes in its place must not live either */
@@ -134,6 +134,8 @@ void vm_leave(nova_vm_t *vm, struct vm_call *call);
 int vm_enter_alone(nova_vm_t *vm, const struct stop *stop, nova_error_t **error);
 /* The same; false: the deadline has passed. */
 bool vm_enter_alone_by(nova_vm_t *vm, uint64_t deadline);
+/* The same without a limit; false, and at once: it is awake, though calls may be inside. */
+bool vm_enter_alone_to_wake(nova_vm_t *vm);
 void vm_leave_alone(nova_vm_t *vm);
 
 #endif

@@ -590,8 +590,8 @@ int nova_vm_ping(
 	struct stop stop;
 	AUTO_ANSWER struct vm_answer answer = VM_ANSWER_NONE;
 	int code = stop_import(&stop, wait, error);
-	uint64_t deadline = deadline_in_ms(timeout_ms ? timeout_ms : PING_TIMEOUT);
-	return code < 0 ? code :
-			  vm_request(vm, NOVA_MSG_PING, json_object(), deadline, &stop, &answer,
-				  error);
+	return code < 0 ?
+		       code :
+		       vm_request(vm, NOVA_MSG_PING, json_object(),
+			       timeout_ms ? timeout_ms : PING_TIMEOUT, NULL, &stop, &answer, error);
 }

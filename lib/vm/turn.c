@@ -56,10 +56,11 @@ void vm_call_unlist(struct vm_call *call)
 
 /* --- the line: all with vm->lock held --- */
 
-static bool there_is_room(const nova_vm_t *vm, bool alone)
+static bool there_is_room(const nova_vm_t *vm, const struct vm_call *call)
 {
 	const struct vm_turns *t = &vm->turns;
-	return !t->alone && (alone ? t->inside == 0 : t->inside < vm->function.concurrency);
+	return !t->alone && !(call->teller && t->telling) &&
+	       (call->alone ? t->inside == 0 : t->inside < vm->function.concurrency);
 }
 
 /* Lets in those at the front, as far as there is room. */
@@ -68,10 +69,11 @@ static void admit(nova_vm_t *vm)
 	struct vm_turns *t = &vm->turns;
 	for (struct link *first; (first = list_first(&t->line));) {
 		struct vm_call *next = CONTAINER_OF(first, struct vm_call, line);
-		if (!there_is_room(vm, next->alone))
+		if (!there_is_room(vm, next))
 			return;
 		link_remove(first);
 		t->alone = next->alone;
+		t->telling |= next->teller;
 		t->inside += !next->alone;
 		next->admitted = true;
 		sleeper_wake(&next->woken);
@@ -132,6 +134,8 @@ void vm_leave(nova_vm_t *vm, struct vm_call *call)
 	pthread_mutex_lock(&vm->lock);
 	if (call->id)
 		vm_call_unlist(call);
+	if (call->teller)
+		t->telling = false;
 	/* The last one out of a VM that is lost disposes of it: as long as somebody is inside, its
 	 * descriptors are in use. */
 	bool dispose = --t->inside == 0 && vm->lost;
@@ -168,6 +172,20 @@ int vm_enter_alone(nova_vm_t *vm, const struct stop *stop, nova_error_t **error)
 bool vm_enter_alone_by(nova_vm_t *vm, uint64_t deadline)
 {
 	return enter_alone(vm, NULL, deadline);
+}
+
+/* Looked at and lined up for at once: behind the first call that it serves one would wait for
+ * that. */
+bool vm_enter_alone_to_wake(nova_vm_t *vm)
+{
+	struct vm_call call;
+	vm_call_init(&call, NULL, NULL);
+	call.alone = true;
+	pthread_mutex_lock(&vm->lock);
+	bool alone = !vm_seems_running(vm) && wait_in_line(vm, &call, NEVER);
+	pthread_mutex_unlock(&vm->lock);
+	vm_call_done(&call);
+	return alone;
 }
 
 void vm_close(nova_vm_t *vm)

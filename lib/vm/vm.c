@@ -199,6 +199,20 @@ int nova_vm_start(
 
 /* --- pause and resume --- */
 
+static int switch_alone(nova_vm_t *vm, int state, int (*op)(struct machine *, nova_error_t **),
+	nova_error_t **error)
+{
+	int code = vm->ended ? nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id) :
+			       op(vm->machine, error);
+	if (state == NOVA_VM_PAUSED)
+		deferred_clock_stood(vm);
+	if (code == 0)
+		__atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
+	else if (!vm->ended && machine_ended(vm->ops, vm->machine, 0))
+		vm_end(vm);
+	return code;
+}
+
 static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, nova_error_t **),
 	const struct stop *stop, nova_error_t **error)
 {
@@ -211,14 +225,7 @@ static int switch_state(nova_vm_t *vm, int state, int (*op)(struct machine *, no
 	code = vm_enter_alone(vm, stop, error);
 	if (code < 0)
 		return code;
-	code = vm->ended ? nova_fail(error, NOVA_ELOST, "microVM %s is dead", vm->id) :
-			   op(vm->machine, error);
-	if (state == NOVA_VM_PAUSED)
-		deferred_clock_stood(vm);
-	if (code == 0)
-		__atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
-	else if (!vm->ended && machine_ended(vm->ops, vm->machine, 0))
-		vm_end(vm);
+	code = switch_alone(vm, state, op, error);
 	vm_leave_alone(vm);
 	return code;
 }
@@ -260,8 +267,14 @@ int nova_vm_resume(nova_vm_t *vm, const nova_wait_opts *wait, nova_error_t **err
 
 int vm_wake(nova_vm_t *vm, nova_error_t **error)
 {
-	return switch_state(vm, NOVA_VM_RUNNING,
-		vm->ops->resume_soon ? vm->ops->resume_soon : vm->ops->resume, NULL, error);
+	int code = 0;
+	if (!vm_enter_alone_to_wake(vm))
+		return 0;
+	if (!vm_seems_running(vm)) /* nor has another woken it meanwhile */
+		code = switch_alone(vm, NOVA_VM_RUNNING,
+			vm->ops->resume_soon ? vm->ops->resume_soon : vm->ops->resume, error);
+	vm_leave_alone(vm);
+	return code;
 }
 
 /* --- looking --- */

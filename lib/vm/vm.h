@@ -225,10 +225,11 @@ void vm_answer_done(struct vm_answer *answer);
 #define AUTO_ANSWER CLEANUP(vm_answer_done)
 
 /* As one of the calls that may be inside together: sends `payload` (stolen) and waits until the
- * agent says that it is done. `type` is one whose Resp has a status. The failure that a Resp
- * reports; NOVA_EAGENT; NOVA_ELOST; NOVA_ECANCELED. */
-int vm_request(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline, const struct stop *stop,
-	struct vm_answer *ret_answer, nova_error_t **error);
+ * agent says that it is done. `type` is one whose Resp has a status. The time limit begins with the
+ * call's turn; what the guest took is added to `took`, ns, unless that is NULL. The failure that a
+ * Resp reports; NOVA_EAGENT; NOVA_ELOST; NOVA_ECANCELED. */
+int vm_request(nova_vm_t *vm, int type, json_t *payload, uint32_t timeout_ms, uint64_t *took,
+	const struct stop *stop, struct vm_answer *ret_answer, nova_error_t **error);
 
 /* --- instants in memory --- */
 

@@ -5,6 +5,7 @@
  * Run as `hostile fake`.
  */
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "proto/proto.h"
 #include "vm/vm.h"
@@ -82,6 +83,8 @@ static const struct {
 	{ "ready {\"type\":64,\"type\":64,\"payload\":{}}", "twice", NOVA_EAGENT },
 	{ "ready {\"type\":64,\"payload\":{},\"x\":\"<70000*y>\"}", "too much", NOVA_EAGENT },
 	{ "ready {\"type\":64,\"payload\":{<70*\"x\":0,>\"pid1\":true}}", "too much", NOVA_EAGENT },
+	{ "ready {\"type\":80,\"payload\":{\"number\":1,\"ask\":{}}}", "instead of Ready",
+		NOVA_EAGENT },
 	{ "ready! ", "ended before its agent", NOVA_ELOST },
 	/* Init */
 	{ "init " RESP("\"status\":{}"), "\"status\"", NOVA_EAGENT },
@@ -623,6 +626,83 @@ START_TEST(who_asks_while_its_call_is_cancelled_is_told_of_that_and_ended)
 }
 END_TEST
 
+/* --- one that is busy --- */
+
+struct busy_call {
+	pthread_t thread;
+	nova_vm_t *vm;
+	sem_t begun;
+	bool ended; /* atomic */
+};
+
+static void note_begun(void *userdata, int stream, const void *data, size_t len)
+{
+	(void)stream, (void)data, (void)len;
+	sem_post(userdata);
+}
+
+static void *be_busy(void *argument)
+{
+	struct busy_call *c = argument;
+	nova_vm_invoke_opts opts = NOVA_VM_INVOKE_OPTS_INIT;
+	nova_result_t *result = NULL;
+	opts.timeout_ms = 60000;
+	opts.on_output = note_begun;
+	opts.userdata = &c->begun;
+	ck_ok(nova_vm_invoke(c->vm, "{}", &opts, &result, NULL));
+	__atomic_store_n(&c->ended, true, __ATOMIC_SEQ_CST);
+	nova_result_free(result);
+	return NULL;
+}
+
+static int tell_a_secret(nova_vm_t *vm, const char *digest, const struct stop *stop)
+{
+	char padded[SHA256_HEX];
+	snprintf(padded, sizeof(padded), "%s", digest);
+	return vm_entrust(vm, padded, "{\"A\":\"b\"}", 9, stop, &error);
+}
+
+static void *tell_one(void *argument)
+{
+	struct busy_call *c = argument;
+	ck_ok(tell_a_secret(c->vm, "1", NULL));
+	return NULL;
+}
+
+/* It works for four seconds, which is longer than it may take for anything else; and whoever waits
+ * behind another can be called off. */
+START_TEST(a_guest_that_works_on_another_call_is_not_late)
+{
+	struct setting s = set_up_liar();
+	AUTO_FREE char *disk = code_disk(&s, "script",
+		"exec {\"type\":65,\"payload\":{\"request_id\":\"$\",\"stream\":1,"
+		"\"data\":\"x\"}}\n"
+		"exec~ " RESP(GOOD));
+	struct busy_call c = { .ended = false };
+	nova_interrupt_t *interrupt;
+	pthread_t teller;
+	ck_ok(begin(&s, disk, &c.vm, &error));
+	ck_ok(nova_interrupt_new(&interrupt, &error));
+	nova_interrupt_trigger(interrupt);
+	const struct stop stop = { interrupt, NULL };
+	sem_init(&c.begun, 0, 0);
+	ck_assert_int_eq(pthread_create(&c.thread, NULL, be_busy, &c), 0);
+	sem_wait(&c.begun);
+	ck_assert_int_eq(pthread_create(&teller, NULL, tell_one, &c), 0);
+	ck_assert_int_eq(tell_a_secret(c.vm, "2", &stop), NOVA_ECANCELED);
+	nova_error_free(STEAL(error));
+	ck_ok(vm_wake(c.vm, &error)); /* as who shares it with that call may, not knowing better */
+	ck_assert(!__atomic_load_n(&c.ended, __ATOMIC_SEQ_CST));
+	ck_ok(nova_vm_ping(c.vm, 1000, NULL, &error));
+	pthread_join(c.thread, NULL);
+	pthread_join(teller, NULL);
+	nova_interrupt_free(interrupt);
+	nova_vm_free(c.vm);
+	sem_destroy(&c.begun);
+	tear_down(&s);
+}
+END_TEST
+
 static Suite *hostile_suite(void)
 {
 	Suite *suite = suite_create("hostile");
@@ -640,6 +720,7 @@ static Suite *hostile_suite(void)
 	tcase_add_test(tc, what_is_asked_for_counts_for_its_own_call_and_has_bounds);
 	tcase_add_test(tc, who_asks_without_end_is_ended_by_the_deadline);
 	tcase_add_test(tc, who_asks_while_its_call_is_cancelled_is_told_of_that_and_ended);
+	tcase_add_test(tc, a_guest_that_works_on_another_call_is_not_late);
 	tcase_add_loop_test(tc, a_ping_is_answered_by_saying_so, 0, 3);
 	tcase_add_loop_test(tc, a_listing_of_wrong_things_is_refused, 0, 4);
 	tcase_add_test(tc, eight_answers_of_many_small_values_do_not_fill_the_memory_of_the_host);
