@@ -149,6 +149,14 @@ NOVA_API int nova_error_os(const nova_error_t *error);
 NOVA_API int nova_error_outcome(const nova_error_t *error);
 
 /**
+ * When it is worth trying again, where that is known: for a rate that is used up (nova/rate.h,
+ * nova_function_opts.rate).
+ * @param error may be NULL
+ * @return milliseconds from the failure on, at least 1; 0: nobody knows, and for NULL. Since 0.1.
+ */
+NOVA_API uint64_t nova_error_retry_ms(const nova_error_t *error);
+
+/**
  * Frees an error.
  * @param error NULL does nothing
  * Since 0.1.

@@ -169,11 +169,19 @@ typedef struct nova_function_opts {
 	 * nova_function_updated_us(), which no two states of a function have in common. 0: whatever
 	 * is there, if anything */
 	uint64_t if_updated_us;
+	/** calls of it that may begin in each `rate_period_ms`, by whoever they are and of all its
+	 * versions together, up to 1000000; more fail with NOVA_ELIMIT and nova_error_retry_ms().
+	 * As in nova/rate.h: over all hosts with one Redis, else in each process. A published
+	 * version is counted by what the function has now. 0: no limit */
+	uint32_t rate;
+	uint32_t rate_period_ms; /**< up to 86400000; 0: 1000 */
+	uint32_t rate_burst;     /**< calls at once after a pause, up to 1000000; 0: as `rate` */
+	uint32_t reserved;       /**< 0 */
 } nova_function_opts;
 #define NOVA_FUNCTION_OPTS_INIT                                                                    \
 	{                                                                                          \
 		sizeof(nova_function_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
-			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                   \
+			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                       \
 	}
 /** Bytes that the packages of nova_function_opts.requirements may be together. Since 0.1. */
 #define NOVA_REQUIREMENTS_MAX (250u << 20)

@@ -16,7 +16,8 @@
  * that fails is followed by another one, up to `attempts`; what fails then, or could only fail
  * again, is dead: it is kept for a while, and its id stands in the stream nova:jobs:dead. What a
  * host has not even begun, as its store is away, its disk full or its VMs are all in use, is no
- * attempt: the job waits, up to a minute, and the host takes none for up to 10 s. Two
+ * attempt: the job waits, up to a minute, and the host takes none for up to 10 s. Nor is it one if
+ * the rate of the function is used up: the job waits, and the host takes others. Two
  * submits with the same function and `key` are one job. Jobs are as safe as what the server keeps.
  *
  * For calls of this process alone there is nova/call.h, which needs no server. Any thread.

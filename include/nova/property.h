@@ -37,6 +37,8 @@ enum nova_property_unit {
 	NOVA_UNIT_SECONDS = 2,
 	NOVA_UNIT_OPERATIONS = 3, /**< a second */
 	NOVA_UNIT_BYTES = 4,      /**< a second */
+	NOVA_UNIT_CALLS = 5,      /**< in each `rate_period_ms` */
+	NOVA_UNIT_MILLISECONDS = 6,
 };
 
 /** In nova_property.flags: a clone may have another value than the VM that it was made from. Since

@@ -14,6 +14,7 @@ struct nova_error {
 	int code;
 	int os;
 	int outcome;
+	uint64_t retry_ms;
 	char *message;
 };
 
@@ -24,9 +25,10 @@ struct nova_error {
  */
 #define WORDLESS(code, os)                                                                         \
 	{                                                                                          \
-		{ code, os, NOVA_OUTCOME_NEVER_RAN, NULL }, { code, os, NOVA_OUTCOME_RAN, NULL },  \
+		{ code, os, NOVA_OUTCOME_NEVER_RAN, 0, NULL },                                     \
+			{ code, os, NOVA_OUTCOME_RAN, 0, NULL },                                   \
 		{                                                                                  \
-			code, os, NOVA_OUTCOME_UNKNOWN, NULL                                       \
+			code, os, NOVA_OUTCOME_UNKNOWN, 0, NULL                                    \
 		}                                                                                  \
 	}
 
@@ -97,6 +99,11 @@ int nova_error_outcome(const nova_error_t *error)
 	return error ? error->outcome : NOVA_OUTCOME_NEVER_RAN;
 }
 
+uint64_t nova_error_retry_ms(const nova_error_t *error)
+{
+	return error ? error->retry_ms : 0;
+}
+
 void nova_error_free(nova_error_t *error)
 {
 	if (!error || is_wordless(error))
@@ -125,7 +132,7 @@ static int make(nova_error_t **error, int code, int os, int outcome, char *messa
 		return code;
 	}
 	text_flatten(message); /* whatever a guest or a tool put into it */
-	*made = (struct nova_error){ code, os, outcome, message };
+	*made = (struct nova_error){ code, os, outcome, 0, message };
 	*error = made;
 	return code;
 }
@@ -235,7 +242,8 @@ bool code_is_refusal(int code)
 
 void error_copy(nova_error_t **to, const nova_error_t *from)
 {
-	make(to, from->code, from->os, from->outcome, strdup(nova_error_message(from)));
+	int code = make(to, from->code, from->os, from->outcome, strdup(nova_error_message(from)));
+	nova_set_retry(to, code, from->retry_ms);
 }
 
 int nova_set_outcome(nova_error_t **error, int code, int outcome)
@@ -244,6 +252,13 @@ int nova_set_outcome(nova_error_t **error, int code, int outcome)
 		*error = wordless((*error)->code, outcome);
 	else if (error && *error)
 		(*error)->outcome = outcome;
+	return code;
+}
+
+int nova_set_retry(nova_error_t **error, int code, uint64_t ms)
+{
+	if (error && *error && !is_wordless(*error))
+		(*error)->retry_ms = ms;
 	return code;
 }
 

@@ -26,6 +26,8 @@ int nova_oom(nova_error_t **error);
 int nova_wrap(nova_error_t **error, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Raises the outcome of an error that is being passed up (see enum nova_outcome). */
 int nova_set_outcome(nova_error_t **error, int code, int outcome);
+/* When another attempt may succeed: see nova_error_retry_ms(). */
+int nova_set_retry(nova_error_t **error, int code, uint64_t ms);
 /* Whether this says that something was refused (memory, descriptors, a read, room), so that nothing
  * is known of the thing it is about. */
 bool code_is_refusal(int code);

@@ -26,6 +26,8 @@ int nova_function_register(nova_t *nova, const nova_function_opts *opts,
 		return NOVA_EINVAL;
 	int code = opts_import(&o, sizeof(o), opts, "nova_function_opts", error);
 	if (code == 0)
+		code = opts_reserved(o.reserved, "nova_function_opts", error);
+	if (code == 0)
 		code = registry_check_process(&nova->registry, error);
 	if (code == 0)
 		code = registry_register(&nova->registry, &o, &former, &function, error);

@@ -278,6 +278,9 @@ int invocation_prepare(struct invocation *c, const char *function, const char *p
 		code = meter_check_key(o.key, c->key, error);
 	if (code == 0)
 		code = meter_admit(c->nova->meter, error);
+	if (code == 0) /* the last: a call that is refused for something else uses nothing up */
+		code = rate_admit(
+			c->nova, c->function, c->instance || c->function->published, error);
 	c->prepared_ns = clock_ns();
 	if (code == 0)
 		invocation_accepted(c, payload ? strlen(payload) : 0);

@@ -145,8 +145,11 @@ static bool is_there(nova_t *nova, const char *name)
 }
 
 /* Of a function that has not run: whether that is the job's fault, this host's, or nobody's. */
-static enum job_end end_unrun(nova_t *nova, const nova_job_t *job, int code)
+static enum job_end end_unrun(
+	nova_t *nova, const nova_job_t *job, int code, const nova_error_t *failure)
 {
+	if (nova_error_retry_ms(failure)) /* the function's rate is used up */
+		return JOB_LATER;
 	switch (code) {
 	case NOVA_ECANCELED:
 		return JOB_BACK;
@@ -174,7 +177,7 @@ static enum job_end end_of(
 	if (code == 0)
 		return JOB_DONE;
 	if (nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN)
-		return end_unrun(nova, job, code);
+		return end_unrun(nova, job, code, failure);
 	if (code == NOVA_ETOOBIG)
 		return JOB_DEAD;
 	return code == NOVA_ECANCELED ? JOB_BACK : JOB_AGAIN;

@@ -222,6 +222,13 @@ void call_log_note(
 /* At each tick of the pool. */
 void call_log_tick(struct call_log *log);
 
+/* --- rate.c: how often functions are called --- */
+
+/* NOVA_ELIMIT, with the time after which there is a call again; NOVA_ENOMEM. `may_be_old`: it is a
+ * published version, or as it was when an instance was started. */
+int rate_admit(
+	nova_t *nova, const nova_function_t *function, bool may_be_old, nova_error_t **error);
+
 /* --- meter.c: what is used --- */
 
 /* Opens nothing yet. NULL: out of memory. */

@@ -42,6 +42,10 @@ struct machine_config {
 #define ARGV_MOST 32u
 #define ARGV_MAX  (4u << 10)
 
+/* Of a rate, as in nova/rate.h. */
+#define RATE_MOST        1000000u
+#define RATE_PERIOD_MOST 86400000u
+
 #define IMAGE_BLOB "sha256:" /* begins an image that is a blob; the rest is its hash */
 
 struct function_config {
@@ -57,6 +61,8 @@ struct function_config {
 	uint32_t init_timeout_s; /* 0: by timeout_s */
 	uint32_t min_replicas;
 	uint32_t concurrency;
+	/* calls that may begin in a period; 0: no limit, a second, as many as in a period */
+	uint32_t rate, rate_period_ms, rate_burst;
 	struct text_list env, labels, preopens;
 	char *rehearse; /* JSON; "": nothing */
 };

@@ -146,6 +146,29 @@ const struct property properties[] = {
 				"secrets, so that starts by a fork are faster" },
 		OF_FUNCTION(rehearse), .json = "rehearse", .schema = 16, .check = check_rehearse,
 	},
+	{
+		.is = { PUBLIC(rate), .type = NOVA_PROPERTY_U32, .unit = NOVA_UNIT_CALLS,
+			.most = RATE_MOST, .since = "0.1",
+			.flags = NOVA_PROPERTY_PER_CLONE | NOVA_PROPERTY_BESIDE,
+			.label = "Rate", .option = "rate", .letter = "", .value = "N",
+			.help = "calls of it that may begin in each --rate-period (0: no limit)" },
+		OF_FUNCTION(rate), .json = "limits.rate", .schema = 18,
+	}, {
+		.is = { PUBLIC(rate_period_ms), .type = NOVA_PROPERTY_U32,
+			.unit = NOVA_UNIT_MILLISECONDS, .most = RATE_PERIOD_MOST, .since = "0.1",
+			.flags = NOVA_PROPERTY_PER_CLONE | NOVA_PROPERTY_BESIDE,
+			.label = "Rate period", .option = "rate-period", .letter = "",
+			.value = "TIME",
+			.help = "in which its rate may be used (0: a second)" },
+		OF_FUNCTION(rate_period_ms), .json = "limits.rate_period_ms", .schema = 18,
+	}, {
+		.is = { PUBLIC(rate_burst), .type = NOVA_PROPERTY_U32, .unit = NOVA_UNIT_CALLS,
+			.most = RATE_MOST, .since = "0.1",
+			.flags = NOVA_PROPERTY_PER_CLONE | NOVA_PROPERTY_BESIDE,
+			.label = "Rate burst", .option = "rate-burst", .letter = "", .value = "N",
+			.help = "calls at once after a pause (0: as --rate)" },
+		OF_FUNCTION(rate_burst), .json = "limits.rate_burst", .schema = 18,
+	},
 	/* Of functions, which have them by their runtime. */
 	{
 		.is = { .name = "image", .type = NOVA_PROPERTY_TEXT },

@@ -101,6 +101,15 @@ int runtime_give(
 	return 0;
 }
 
+static int check_rate(const struct function_config *config, nova_error_t **error)
+{
+	const char *name = config->rate_burst ? "rate_burst" : "rate_period_ms";
+	if (config->rate || (!config->rate_burst && !config->rate_period_ms))
+		return 0;
+	return nova_fail(error, NOVA_EINVAL,
+		"%s is given, but there is no rate: the function may be called at any time", name);
+}
+
 int record_check_rules(struct function_record *r, nova_error_t **error)
 {
 	int code = runtime_check_memory(&r->config, r->config.machine.memory_mb, error);
@@ -110,6 +119,8 @@ int record_check_rules(struct function_record *r, nova_error_t **error)
 		code = record_check_fields(r, NOVA_EINVAL, error);
 	if (code == 0)
 		code = secret_check_variables(&r->config.env, error);
+	if (code == 0)
+		code = check_rate(&r->config, error);
 	return code < 0 ? code : runtime_check_preopens(&r->config, error);
 }
 

@@ -235,6 +235,8 @@ static int begin(
 	AUTO_FUNCTION nova_function_t *function = NULL;
 	nova_function_opts *c = &u->change;
 	int code = opts_import(c, sizeof(*c), u->opts->change, "nova_function_opts", error);
+	if (code == 0)
+		code = opts_reserved(c->reserved, "nova_function_opts", error);
 	if (code < 0)
 		return code;
 	u->has_code = c->code_path || c->code;

@@ -42,7 +42,8 @@ class Property:
         self.is_number = self.kind in ("U32", "U64")
         units = {value: name for name, value in constants.items() if name.startswith("NOVA_UNIT_")}
         self.unit = {"NONE": "", "MB": "MB", "SECONDS": "seconds", "OPERATIONS": "operations/s",
-                     "BYTES": "bytes/s"}[units[self.unit].rsplit("_", 1)[1]]
+                     "BYTES": "bytes/s", "CALLS": "calls",
+                     "MILLISECONDS": "ms"}[units[self.unit].rsplit("_", 1)[1]]
         self.features = [name for name, value in constants.items()
                          if name.startswith("NOVA_FEATURE_") and self.features & value]
         self.per_clone = bool(self.flags & 1)

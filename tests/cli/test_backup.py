@@ -28,7 +28,8 @@ class Backup(BackupCase):
         self.add("one")
         self.novactl("version", "publish", "f", environment=self.a)
         self.novactl("alias", "set", "f", "prod", "1", environment=self.a)
-        self.add("two", "--replace", "-e", "WORD=$SECRET:word", "--label", "tier=gold")
+        self.add("two", "--replace", "-e", "WORD=$SECRET:word", "--label", "tier=gold",
+                 "--rate", "50", "--rate-period", "1m", "--rate-burst", "70")
         self.novactl("secret", "set", "word", stdin=VALUE, environment=self.a)
         self.key = self.novactl_json("apikey", "create", "me", environment=self.a)["key"]
 
@@ -44,6 +45,8 @@ class Backup(BackupCase):
         self.assertEqual(self.novactl_json("apikey", "list", environment=host)[0]["name"], "me")
         shown = self.novactl_json("get", "f", environment=host)
         self.assertIn("gold", json.dumps(shown["labels"]))
+        self.assertEqual([shown["limits"][f"rate{name}"] for name in ("", "_period_ms", "_burst")],
+                         [50, 60000, 70])
 
     def test_an_empty_host_answers_after_an_import(self):
         self.fill()

@@ -340,6 +340,18 @@ class Store(HomeCase):
         self.assertRegex(self.novactl("get", "hello", "-o", "yaml").stdout, r"(?m)^name: hello$")
         self.assertEqual(self.novactl_json("get", "hello")["runtime"], "python")
 
+    def test_a_rate_is_set_kept_to_and_lifted(self):
+        self.register("hello", HELLO, "python", "--rate", "1", "--rate-period", "24h")
+        self.assertRegex(self.novactl("get", "hello").stdout,
+                         r"(?m)^Rate: +1 calls\nRate period: +86400000 ms$")
+        made = self.novactl_json("update", "hello", "--rate-burst", "2")
+        self.assertEqual((made["limits"]["rate_burst"], made["version"]), (2, 1))
+        error = self.error_of("update", "hello", "--reset", "rate", status=2)
+        self.assertIn("rate_burst is given, but there is no rate", error["message"])
+        self.novactl("update", "hello", "--reset", "rate", "--reset", "rate_period_ms",
+                     "--reset", "rate_burst")
+        self.assertNotIn("Rate", self.novactl("get", "hello").stdout)
+
     def test_delete_forgets_the_function(self):
         self.register("one", HELLO)
         self.register("two", HELLO)

@@ -167,8 +167,10 @@ class Postgres(HomeCase):
         made = now()
         self.server.psql("DROP TABLE usage, usage_places, kv_entries, kv_files, kv_contents, "
                          "kv_spaces; "
-                         "ALTER TABLE functions DROP COLUMN rehearse; "
-                         "ALTER TABLE versions DROP COLUMN rehearse; "
+                         + "".join(f"ALTER TABLE {table} DROP COLUMN {column}; "
+                                   for table in ("functions", "versions")
+                                   for column in ("rehearse", "rate", "rate_period_ms",
+                                                  "rate_burst")) +
                          "UPDATE nova_schema SET version = 13")
         lists = [threading.Thread(target=self.novactl, args=("list",), kwargs={
             "environment": {"NOVA_HOME": str(self.directory / f"h{n}")}}) for n in range(4)]
@@ -178,7 +180,7 @@ class Postgres(HomeCase):
             one.join()
         self.assertEqual(now(), made)
         self.assertIn("usage_places|place|", made)
-        self.assertEqual(self.server.psql("SELECT version FROM nova_schema").stdout, "17\n")
+        self.assertEqual(self.server.psql("SELECT version FROM nova_schema").stdout, "18\n")
         self.says(self.b, "kept")
 
     def test_without_a_database_the_functions_are_in_the_state_directory(self):

@@ -12,12 +12,10 @@
 
 #define HANG_MS 100000u
 
-/* Those with Redis are the last ones. */
 static const struct combination {
 	bool postgres, redis;
 } combinations[COMBINATIONS] = { { false, false }, { true, false }, { true, true },
 	{ false, true } };
-#define FIRST_WITH_REDIS 2
 
 static const struct combination *with;
 static char *home, *dsn, *keys;
@@ -55,6 +53,11 @@ void begin(int which)
 	choose(which);
 	if (with->redis)
 		redis_start(NULL, NULL);
+}
+
+bool has_redis(void)
+{
+	return with->redis;
 }
 
 /* Settings of a host: with PostgreSQL each has a directory of its own. */
@@ -715,6 +718,7 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("combined");
 	TCase *tc = make_case(suite, "hosts"), *killed = make_case(suite, "killed");
 	add_tests_of_texts(make_case(suite, "texts"));
+	add_tests_of_rates(make_case(suite, "rates"));
 	tcase_add_loop_test(tc,
 		a_store_that_is_absent_at_the_start_is_named_and_a_redis_is_waited_for, 0,
 		COMBINATIONS);

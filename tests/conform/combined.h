@@ -13,7 +13,8 @@
 
 #include "vmtest.h"
 
-#define COMBINATIONS 4
+#define COMBINATIONS     4
+#define FIRST_WITH_REDIS 2 /* those with it are the last ones */
 
 /* Chooses one of them, for the test, and starts what it needs. */
 void begin(int which);
@@ -26,8 +27,15 @@ extern const char echo[];
 int add(nova_t *nova, const char *name, const char *code, nova_error_t **ret_error);
 size_t count_functions(nova_t *nova);
 
+/* Whether the hosts of the chosen one have a Redis beside their store. */
+bool has_redis(void);
+
 /* --- texts.c --- */
 
 void add_tests_of_texts(TCase *tc);
+
+/* --- rates.c --- */
+
+void add_tests_of_rates(TCase *tc);
 
 #endif

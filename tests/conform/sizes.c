@@ -68,6 +68,9 @@ static const nova_function_opts full_nova_function_opts = {
 	.preopens = opened,
 	.preopens_count = 1,
 	.rehearse = "{}",
+	.rate = 3,
+	.rate_period_ms = 60000,
+	.rate_burst = 2,
 };
 static int use_nova_function_opts(const void *opts, nova_error_t **ret_error)
 {

@@ -214,6 +214,24 @@ class Invoke(NovadCase):
         self.is_refused(504, "timed_out", "POST", "/functions/x/invoke",
                         {"command": ["sleep", "1000"], "timeout_ms": 300})
 
+    def test_a_function_is_called_as_often_as_its_rate_says(self):
+        self.novad()
+        made = self.gets(201, "POST", f"{API}/functions", {
+            "name": "f", "runtime": "shell", "code": "echo 1", "rate": 2,
+            "rate_period_ms": 86400000})
+        self.assertEqual(made["limits"]["rate"], 2)
+        for _ in range(2):
+            self.invoke("f")
+        for path in ("/functions/f/invoke", "/2015-03-31/functions/f/invocations"):
+            answer = self.ask("POST", path, b"{}")
+            self.assertEqual(answer.status, 429, answer)
+            self.assertIn(int(answer.headers["Retry-After"]), range(43000, 43202))
+            self.assertIn(b"function 'f' may be called 2 times in 86400000 ms", answer.body)
+        problem = self.is_refused(429, "too_many_requests", "POST", "/functions/f/invoke", b"{}")
+        self.assertEqual(problem["outcome"], "never_ran")
+        self.gets(200, "PATCH", f"{API}/functions/f", {"reset": ["rate", "rate_period_ms"]})
+        self.invoke("f")
+
     def test_failures_say_whether_it_ran(self):
         self.register("bad", "def handler(event):\n    raise ValueError('no <b>')")
         self.register("slow", "import time\ndef handler(event):\n    time.sleep(1000)")

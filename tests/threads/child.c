@@ -567,6 +567,7 @@ static void judge_what_needs_no_context(void)
 	WORKS_WITH(nova_error_message, nova_error_message(NULL) != NULL);
 	WORKS_WITH(nova_error_os, nova_error_os(NULL) == 0);
 	WORKS_WITH(nova_error_outcome, nova_error_outcome(NULL) == NOVA_OUTCOME_NEVER_RAN);
+	WORKS_WITH(nova_error_retry_ms, nova_error_retry_ms(NULL) == 0);
 	RETURNS(nova_error_free, NULL);
 	RETURNS(nova_free, NULL);
 }

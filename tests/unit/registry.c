@@ -89,7 +89,7 @@ START_TEST(the_json_of_a_function_has_its_members)
 	ck_assert_uint_eq(json_object_size(json), ARRAY_LEN(members));
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
 		ck_assert_ptr_nonnull(json_object_get(json, members[i]));
-	ck_assert_uint_eq(json_object_size(limits), 5);
+	ck_assert_uint_eq(json_object_size(limits), 8);
 	ck_assert_int_eq(json_integer_value(json_object_get(limits, "vcpus")), 1);
 	ck_assert_str_eq(
 		json_string_value(json_object_get(json_object_get(json, "env_vars"), "GREETING")),
@@ -399,6 +399,9 @@ static const struct {
 	{ "preopens: '/a=code' is not", { GOOD, PREOPENS("/a=code") } },
 	{ "preopens: '/a' is given twice", { GOOD, PREOPENS("/a=/tmp", "/a=/code") } },
 	{ "preopens: only functions of runtime wasm", { GOOD, PREOPENS("/a=/code") } },
+	{ "rate is 1000001; it must be 0 to 1000000", { GOOD, .name = "f", .rate = 1000001 } },
+	{ "rate_burst is given, but there is no rate", { GOOD, .name = "f", .rate_burst = 5 } },
+	{ "rate_period_ms is given, but", { GOOD, .name = "f", .rate_period_ms = 5 } },
 	{ "rehearse: '{' is not JSON", { GOOD, .name = "f", .rehearse = "{" } },
 	{ "rehearse: '(not UTF-8)' is not JSON", { GOOD, .name = "f", .rehearse = "\"\xff\"" } },
 	{ "env: entry 1 is NULL", { GOOD, .name = "f", .env = (const char *const[]){ "A=1", NULL },

@@ -127,7 +127,7 @@ START_TEST(a_newer_schema_is_refused_and_kept)
 	fill(1);
 	change("PRAGMA user_version = 99");
 	ck_fails_with(NOVA_ENOTSUP, "schema 99", try_open());
-	change("PRAGMA user_version = 17");
+	change("PRAGMA user_version = 18");
 	ck_ok(try_open());
 	store_sqlite.close(store);
 }
@@ -156,6 +156,7 @@ START_TEST(a_database_of_the_first_schema_is_brought_forward_with_what_is_in_it)
 		ck_ok(store_sqlite.functions->get(store, "old", &out, &error));
 		ck_assert_uint_eq(out.config.concurrency, 1);
 		ck_assert_uint_eq(out.config.init_timeout_s, 0);
+		ck_assert_uint_eq(out.config.rate, 0);
 		ck_assert_uint_eq(out.config.labels.count, 0);
 		ck_assert_uint_eq(out.config.machine.network, 0);
 		ck_assert_uint_eq(out.config.machine.memory_mb, 512);

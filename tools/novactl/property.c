@@ -6,13 +6,18 @@
 
 /* What was given for each, 0 or NULL for nothing. */
 static union value {
-	uint32_t u32; /* OPT_DURATION: in milliseconds, for a property in seconds */
+	uint32_t u32; /* OPT_DURATION: in milliseconds, also for a property in seconds */
 	uint64_t u64;
 	const char *text;
 	struct text_list list;
 } given[MOST];
 static struct opt options[MOST + 1];
 static char helps[MOST][320];
+
+static bool is_time(const nova_property *p)
+{
+	return p->unit == NOVA_UNIT_SECONDS || p->unit == NOVA_UNIT_MILLISECONDS;
+}
 
 static enum opt_kind kind_of(const nova_property *p)
 {
@@ -22,9 +27,9 @@ static enum opt_kind kind_of(const nova_property *p)
 	case NOVA_PROPERTY_U64:
 		return OPT_SIZE;
 	case NOVA_PROPERTY_U32:
-		return p->unit == NOVA_UNIT_MB      ? OPT_MEMORY :
-		       p->unit == NOVA_UNIT_SECONDS ? OPT_DURATION :
-						      OPT_NUMBER;
+		return p->unit == NOVA_UNIT_MB ? OPT_MEMORY :
+		       is_time(p)              ? OPT_DURATION :
+						 OPT_NUMBER;
 	default:
 		return OPT_TEXT;
 	}
@@ -35,7 +40,7 @@ static bool is_number(const nova_property *p)
 	return p->type == NOVA_PROPERTY_U32 || p->type == NOVA_PROPERTY_U64;
 }
 
-/* A rate, of which 0 is no limit. */
+/* Of a rate by itself, of which 0 is no limit. */
 static bool is_limit(const nova_property *p)
 {
 	return p->unit == NOVA_UNIT_OPERATIONS || p->unit == NOVA_UNIT_BYTES;
@@ -67,7 +72,7 @@ const struct opt *property_options(void)
 
 static void put(const nova_property *p, const union value *value, void *at)
 {
-	uint32_t seconds = value->u32 / 1000;
+	uint32_t time = p->unit == NOVA_UNIT_SECONDS ? value->u32 / 1000 : value->u32;
 	switch (kind_of(p)) {
 	case OPT_LIST:
 		memcpy(at, &value->list.items, sizeof(value->list.items));
@@ -81,7 +86,7 @@ static void put(const nova_property *p, const union value *value, void *at)
 		memcpy(at, &value->text, sizeof(value->text));
 		break;
 	case OPT_DURATION:
-		memcpy(at, &seconds, sizeof(seconds));
+		memcpy(at, &time, sizeof(time));
 		break;
 	default:
 		memcpy(at, &value->u32, sizeof(value->u32));
@@ -92,7 +97,7 @@ int properties_given(const struct verb *verb, nova_function_opts *opts)
 {
 	const nova_property *p;
 	for (size_t i = 0; i < MOST && (p = nova_property_get(i)) != NULL; i++) {
-		if (kind_of(p) == OPT_DURATION && given[i].u32 % 1000)
+		if (p->unit == NOVA_UNIT_SECONDS && given[i].u32 % 1000)
 			return usage_error(verb, "--%s is counted in whole seconds", p->option);
 		put(p, &given[i], (char *)opts + p->offset);
 	}
@@ -106,9 +111,12 @@ static void show_number(const nova_property *p, unsigned long long number)
 	static const char *const units[] = { [NOVA_UNIT_MB] = "MB",
 		[NOVA_UNIT_SECONDS] = "s",
 		[NOVA_UNIT_OPERATIONS] = "operations/s",
-		[NOVA_UNIT_BYTES] = "bytes/s" };
+		[NOVA_UNIT_BYTES] = "bytes/s",
+		[NOVA_UNIT_CALLS] = "calls",
+		[NOVA_UNIT_MILLISECONDS] = "ms" };
 	const char *unit = p->unit < ARRAY_LEN(units) ? units[p->unit] : NULL;
-	if (number || !is_limit(p))
+	bool of_rate = p->unit == NOVA_UNIT_CALLS || p->unit == NOVA_UNIT_MILLISECONDS;
+	if (number || !(is_limit(p) || of_rate))
 		print_field(p->label, unit ? "%llu %s" : "%llu", number, unit);
 }
 

@@ -204,7 +204,9 @@ json_t *exchange_problem_of(const json_t *reply)
 	int status = (int)json_integer_value(json_object_get(reply, "status"));
 	int outcome = (int)json_integer_value(json_object_get(error, "outcome"));
 	int number = (int)json_integer_value(json_object_get(error, "code"));
-	const struct problem *problem = problem_of(number);
+	static const struct problem over_rate = { NOVA_ELIMIT, 429, "too_many_requests" };
+	bool is_over_rate = json_object_get(error, "retry_ms") != NULL;
+	const struct problem *problem = is_over_rate ? &over_rate : problem_of(number);
 	return problem_json(status ? (unsigned)status : problem->status,
 		code ? code : problem->name,
 		outcome >= 0 && outcome <= 2 ? outcome : NOVA_OUTCOME_UNKNOWN,
@@ -224,6 +226,16 @@ static void hide_likeness(const struct exchange *x, const json_t *error)
 		json_string_setn(message, text, (size_t)(likeness - text));
 }
 
+/* Where the library knows. */
+static void tell_when(struct exchange *x, const json_t *error)
+{
+	char text[24];
+	long long ms = json_integer_value(json_object_get(error, "retry_ms"));
+	snprintf(text, sizeof(text), "%lld", (ms + 999) / 1000);
+	if (ms > 0)
+		exchange_header_add(x, "Retry-After", text);
+}
+
 void exchange_answer_job(struct exchange *x, const json_t *reply)
 {
 	const char *name;
@@ -236,6 +248,7 @@ void exchange_answer_job(struct exchange *x, const json_t *reply)
 		exchange_header_add(x, name, json_string_value(value));
 	if (error) {
 		hide_likeness(x, error);
+		tell_when(x, error);
 		put_problem(x, exchange_problem_of(reply));
 	} else if (body) {
 		answer_json(x, status ? status : 200, JSON_TYPE, body);

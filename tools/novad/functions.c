@@ -26,6 +26,9 @@ static const char *const checks[] = { "auto", "always", "never", NULL }; /* as e
 		{ "vcpus", KIND_NUMBER, "virtual processors", .min = 1, .max = 32 },               \
 		{ "min_replicas", KIND_NUMBER, "VMs that are kept warm", .max = 1000 },            \
 		{ "concurrency", KIND_NUMBER, "calls in one VM at once", .min = 1, .max = 16 },    \
+		{ "rate", KIND_NUMBER, "calls in each rate_period_ms", .max = 1000000 },           \
+		{ "rate_period_ms", KIND_NUMBER, "1000, unless given", .max = 86400000 },          \
+		{ "rate_burst", KIND_NUMBER, "calls at once after a pause", .max = 1000000 },      \
 		{ "env_vars", KIND_PAIRS, "variables of the environment" },                        \
 		{ "labels", KIND_PAIRS, "for lists and bills" },                                   \
 		{ "network", KIND_TEXT, "none or nat" },                                           \
@@ -170,6 +173,9 @@ static void take(const struct job *job, nova_function_opts *opts, struct lists *
 	opts->vcpus = job_field_number(job, "vcpus");
 	opts->min_replicas = job_field_number(job, "min_replicas");
 	opts->concurrency = job_field_number(job, "concurrency");
+	opts->rate = job_field_number(job, "rate");
+	opts->rate_period_ms = job_field_number(job, "rate_period_ms");
+	opts->rate_burst = job_field_number(job, "rate_burst");
 	opts->check = check_of(job_field(job, "check"));
 	opts->flags =
 		NOVA_REGISTER_TEMPLATE |

@@ -14,6 +14,9 @@ NUMBERS = (
     "disk_bandwidth",
     "net_rx_bandwidth",
     "net_tx_bandwidth",
+    "rate",
+    "rate_period_ms",
+    "rate_burst",
 )
 TEXTS = (
     "runtime",
@@ -65,6 +68,12 @@ class Properties(TypedDict, total=False):
     # An input that it is called with ahead, without network and secrets, so that starts by a fork
     # are faster.
     rehearse: Optional[str]
+    # Calls of it that may begin in each --rate-period (0: no limit) (calls): 0 to 1000000.
+    rate: int
+    # In which its rate may be used (0: a second) (ms): 0 to 86400000.
+    rate_period_ms: int
+    # Calls at once after a pause (0: as --rate) (calls): 0 to 1000000.
+    rate_burst: int
 
 
 @dataclass(frozen=True)
@@ -88,3 +97,6 @@ class FunctionProperties:
     labels: Dict[str, str]
     preopens: Dict[str, str]
     rehearse: str
+    rate: int
+    rate_period_ms: int
+    rate_burst: int

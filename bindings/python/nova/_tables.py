@@ -177,6 +177,10 @@ class FunctionOpts(_Options):
         ("preopens_count", c_size_t),
         ("rehearse", c_char_p),
         ("if_updated_us", c_uint64),
+        ("rate", c_uint32),
+        ("rate_period_ms", c_uint32),
+        ("rate_burst", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -708,6 +712,7 @@ FUNCTIONS = {
     "nova_error_message": (c_char_p, [c_void_p]),
     "nova_error_os": (c_int, [c_void_p]),
     "nova_error_outcome": (c_int, [c_void_p]),
+    "nova_error_retry_ms": (c_uint64, [c_void_p]),
     "nova_error_free": (None, [c_void_p]),
     "nova_code_name": (c_char_p, [c_int]),
     "nova_free": (None, [c_void_p]),
@@ -1155,6 +1160,8 @@ CONSTANTS = {
     "NOVA_UNIT_SECONDS": 2,
     "NOVA_UNIT_OPERATIONS": 3,
     "NOVA_UNIT_BYTES": 4,
+    "NOVA_UNIT_CALLS": 5,
+    "NOVA_UNIT_MILLISECONDS": 6,
     "NOVA_MSG_INIT": 1,
     "NOVA_MSG_EXEC": 2,
     "NOVA_MSG_RESP": 3,

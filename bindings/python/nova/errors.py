@@ -25,6 +25,8 @@ class NovaError(Exception):
     """The operating system's errno behind it, or 0."""
     outcome: int = 0
     """0: the function never ran; 1: it ran; 2: unknown."""
+    retry_after: float = 0.0
+    """Seconds after which it is worth trying again, for a rate that is used up; 0: unknown."""
     result: "Optional[Result]" = None
     """What the function left, if it ran: its output streams, exit code and times."""
     merge: "Optional[Merge]" = None
@@ -148,5 +150,6 @@ def from_library(error: c_void_p) -> NovaError:
     made.name = lib.nova_code_name(code).decode()
     made.os_errno = lib.nova_error_os(error)
     made.outcome = lib.nova_error_outcome(error)
+    made.retry_after = lib.nova_error_retry_ms(error) / 1000
     lib.nova_error_free(error)
     return made

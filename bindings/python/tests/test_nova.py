@@ -233,6 +233,19 @@ class Functions(PlatformCase):
         self.nova.register("keeps", runtime="shell", code=b"true")
         self.assertEqual(space.list(), [])
 
+    def test_rates_of_functions(self):
+        made = self.nova.register("rare", runtime="shell", code=b"echo 1", rate=1,
+                                  rate_period_ms=60000, rate_burst=2)
+        self.assertEqual((made.rate, made.rate_period_ms, made.rate_burst), (1, 60000, 2))
+        for _ in range(2):
+            self.nova.invoke("rare")
+        with self.assertRaisesRegex(nova.LimitReached, "function 'rare' may be called") as refused:
+            self.nova.invoke("rare")
+        self.assertTrue(30 < refused.exception.retry_after <= 60.001)
+        self.assertTrue(refused.exception.never_ran)
+        self.nova.update("rare", reset=["rate", "rate_period_ms", "rate_burst"])
+        self.nova.invoke("rare")
+
     def test_rates(self):
         made = self.nova.create_key("limited", rate=3, period_ms=60000)
         key = self.nova.check_key(made.text)
