@@ -148,6 +148,21 @@ NOVA_API int nova_error_os(const nova_error_t *error);
  */
 NOVA_API int nova_error_outcome(const nova_error_t *error);
 
+/** What a #NOVA_ELIMIT is a limit of. Since 0.1. */
+enum nova_limit {
+	NOVA_LIMIT_HOST = 0, /**< what all who call share: VMs, memory, places to wait, time */
+	/** what the plan has (settings `usage.plan` and `usage.limit`): MCUs of a month, or what a
+	 * key may hold at a time */
+	NOVA_LIMIT_PLAN = 1,
+};
+
+/**
+ * Which limit was reached.
+ * @param error may be NULL
+ * @return one of #nova_limit; of other codes, and for NULL, #NOVA_LIMIT_HOST. Since 0.1.
+ */
+NOVA_API int nova_error_limit(const nova_error_t *error);
+
 /**
  * When it is worth trying again, where that is known: for a rate that is used up (nova/rate.h,
  * nova_function_opts.rate).

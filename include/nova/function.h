@@ -548,8 +548,8 @@ typedef struct nova_invoke_opts {
 	/** told what the call has to wait for before the function runs, as that of
 	 * nova_template_opts; NULL: nobody is told */
 	nova_progress_fn on_progress;
-	/** to whom its usage belongs (nova/usage.h): at most 64 bytes of UTF-8, without control
-	 * characters; NULL: nobody */
+	/** to whom its usage belongs (nova/usage.h), and whose share of a plan it takes: at most 64
+	 * bytes of UTF-8, without control characters; NULL: nobody */
 	const char *key;
 	/** what the caller tells besides the payload, as AWS Lambda's ClientContext: the text of a
 	 * JSON object, of at most 4096 bytes. A handler has it in its context (`client_context` in

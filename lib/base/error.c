@@ -15,6 +15,7 @@ struct nova_error {
 	int os;
 	int outcome;
 	uint64_t retry_ms;
+	int limit;
 	char *message;
 };
 
@@ -25,10 +26,10 @@ struct nova_error {
  */
 #define WORDLESS(code, os)                                                                         \
 	{                                                                                          \
-		{ code, os, NOVA_OUTCOME_NEVER_RAN, 0, NULL },                                     \
-			{ code, os, NOVA_OUTCOME_RAN, 0, NULL },                                   \
+		{ code, os, NOVA_OUTCOME_NEVER_RAN, 0, 0, NULL },                                  \
+			{ code, os, NOVA_OUTCOME_RAN, 0, 0, NULL },                                \
 		{                                                                                  \
-			code, os, NOVA_OUTCOME_UNKNOWN, 0, NULL                                    \
+			code, os, NOVA_OUTCOME_UNKNOWN, 0, 0, NULL                                 \
 		}                                                                                  \
 	}
 
@@ -104,6 +105,11 @@ uint64_t nova_error_retry_ms(const nova_error_t *error)
 	return error ? error->retry_ms : 0;
 }
 
+int nova_error_limit(const nova_error_t *error)
+{
+	return error ? error->limit : NOVA_LIMIT_HOST;
+}
+
 void nova_error_free(nova_error_t *error)
 {
 	if (!error || is_wordless(error))
@@ -132,7 +138,7 @@ static int make(nova_error_t **error, int code, int os, int outcome, char *messa
 		return code;
 	}
 	text_flatten(message); /* whatever a guest or a tool put into it */
-	*made = (struct nova_error){ code, os, outcome, 0, message };
+	*made = (struct nova_error){ code, os, outcome, 0, NOVA_LIMIT_HOST, message };
 	*error = made;
 	return code;
 }
@@ -244,6 +250,7 @@ void error_copy(nova_error_t **to, const nova_error_t *from)
 {
 	int code = make(to, from->code, from->os, from->outcome, strdup(nova_error_message(from)));
 	nova_set_retry(to, code, from->retry_ms);
+	nova_set_limit(to, code, from->limit);
 }
 
 int nova_set_outcome(nova_error_t **error, int code, int outcome)
@@ -259,6 +266,13 @@ int nova_set_retry(nova_error_t **error, int code, uint64_t ms)
 {
 	if (error && *error && !is_wordless(*error))
 		(*error)->retry_ms = ms;
+	return code;
+}
+
+int nova_set_limit(nova_error_t **error, int code, int limit)
+{
+	if (error && *error && !is_wordless(*error))
+		(*error)->limit = limit;
 	return code;
 }
 

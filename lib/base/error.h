@@ -28,6 +28,8 @@ int nova_wrap(nova_error_t **error, int code, const char *format, ...) PRINTF_LI
 int nova_set_outcome(nova_error_t **error, int code, int outcome);
 /* When another attempt may succeed: see nova_error_retry_ms(). */
 int nova_set_retry(nova_error_t **error, int code, uint64_t ms);
+/* Says of a NOVA_ELIMIT which limit it is (see enum nova_limit). */
+int nova_set_limit(nova_error_t **error, int code, int limit);
 /* Whether this says that something was refused (memory, descriptors, a read, room), so that nothing
  * is known of the thing it is about. */
 bool code_is_refusal(int code);

@@ -46,7 +46,8 @@ const struct config_key config_keys[KEY_COUNT + 1] = {
 		"Plan of that file by which MCUs are billed, such as developer; empty: none" },
 	{ "usage.limit", { "NOVA_USAGE_LIMIT" }, KEY_ENUM, "off", 0, 0, { "off", "on" },
 		"Whether calls and instances are refused once the MCUs of the plan are used up in "
-		"a month; off: what is over costs more" },
+		"a month, or their key holds as many processors or as much memory as the plan has; "
+		"off: what is over costs more" },
 	{ "usage.retention", { "NOVA_USAGE_RETENTION" }, KEY_DURATION, "10000h", 1000,
 		876000ull * HOUR_MS, { "off" },
 		"How long usage is kept; off: for ever" },

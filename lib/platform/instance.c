@@ -226,6 +226,7 @@ int instance_start(nova_t *nova, const nova_instance_opts *opts, const struct st
 		code = runtime_check_memory(&function->record.config, o.memory_mb, error);
 	const struct stop any = { o.interrupt, stop };
 	const struct lease_request request = {
+		.key = o.key ? o.key : "",
 		.fresh = true,
 		.snapshot = (char *)o.snapshot,
 		.machine = &o,
@@ -440,7 +441,7 @@ static void end_alone(nova_instance_t *instance)
 	instance->end_code = instance->killed || code == NOVA_ETIMEDOUT ? NOVA_ETIMEDOUT : 0;
 	instance->killed = true; /* nobody need do it any more */
 	struct lease lease = instance->lease;
-	instance->lease.vm = NULL;
+	instance->lease = (struct lease){ .vm = NULL };
 	pthread_mutex_unlock(&instance->lock);
 	lease_return(instance->nova, &lease, false);
 	take_out(instance->nova, instance);

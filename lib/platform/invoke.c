@@ -262,6 +262,7 @@ int invocation_prepare(struct invocation *c, const char *function, const char *p
 	c->lease.cold = 1;
 	int code = opts_import(&o, sizeof(o), opts, "nova_invoke_opts", error);
 	c->stop.interrupt = o.interrupt;
+	c->request.key = c->key;
 	c->request.stop = &c->stop;
 	c->request.progress = (struct progress){ o.on_progress, o.userdata };
 	if (code == 0)

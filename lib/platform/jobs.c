@@ -176,6 +176,8 @@ static enum job_end end_of(
 {
 	if (code == 0)
 		return JOB_DONE;
+	if (nova_error_limit(failure) == NOVA_LIMIT_PLAN)
+		return JOB_LATER;
 	if (nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN)
 		return end_unrun(nova, job, code, failure);
 	if (code == NOVA_ETOOBIG)

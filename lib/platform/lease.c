@@ -267,16 +267,41 @@ int lease_snapshot(const struct lease *lease, const struct function_record *r,
 
 /* --- leases --- */
 
+/* As it is asked for: what the function, the snapshot or the caller says. */
+static int hold(struct nova *nova, const nova_function_t *function,
+	const struct lease_request *request, struct holding *ret, nova_error_t **error)
+{
+	CLEANUP(snapshot_freep) nova_snapshot_t *snapshot = NULL;
+	const nova_instance_opts *own = request->machine;
+	const struct machine_config *machine = &function->record.config.machine;
+	if (!request->key || !meter_is_limited(nova->meter))
+		return 0;
+	ret->vcpus = own && own->vcpus ? own->vcpus : machine->vcpus;
+	ret->memory_mb = own && own->memory_mb ? own->memory_mb : machine->memory_mb;
+	/* one that cannot be opened is told of by who restores it */
+	if (request->snapshot &&
+		!nova_snapshot_open(nova->host, request->snapshot, &snapshot, NULL)) {
+		ret->vcpus = snapshot_vcpus(snapshot);
+		ret->memory_mb = snapshot_memory_mb(snapshot);
+	}
+	return meter_hold(nova->meter, request->key, ret, error);
+}
+
 int lease_take(struct nova *nova, nova_function_t **function, const struct lease_request *request,
 	struct lease *ret, nova_error_t **error)
 {
 	struct lease lease = { .cold = 1 };
 	uint64_t begin = clock_ns();
-	int code = request->snapshot ? restore(nova, &(*function)->record, request, &lease, error) :
-		   request->code_disk ? acquire_once(nova, *function, request, &lease, error) :
-					acquire_present(nova, function, request, &lease, error);
+	int code = hold(nova, *function, request, &lease.holding, error);
 	if (code < 0)
 		return code;
+	code = request->snapshot  ? restore(nova, &(*function)->record, request, &lease, error) :
+	       request->code_disk ? acquire_once(nova, *function, request, &lease, error) :
+				    acquire_present(nova, function, request, &lease, error);
+	if (code < 0) {
+		meter_let_go(nova->meter, &lease.holding);
+		return code;
+	}
 	lease.took_us = us_since(begin);
 	lease.unheard = lease.cold && vm_path(lease.vm) != VM_PATH_CLASSIC && !request->code_disk;
 	/* Nobody writes them after the start, and others may share the VM by now. */
@@ -290,4 +315,5 @@ void lease_return(struct nova *nova, struct lease *lease, bool reusable)
 {
 	nova_pool_release(nova->pool, lease->vm, reusable);
 	lease->vm = NULL;
+	meter_let_go(nova->meter, &lease->holding);
 }

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "platform/holding.h"
 #include "platform/meter.h"
 
 #define TICK_MS      1000u
@@ -22,6 +23,7 @@ struct meter {
 	uint64_t keep_hours; /* 0: for ever */
 	struct usage_journal journal;
 	char plan[USAGE_WORD];
+	struct holders holders;
 	atomic_bool failing;          /* which has been said */
 	atomic_bool has_looked;       /* at the MCUs of the plan, */
 	atomic_bool used_up;          /* of which there are none any more, */
@@ -39,14 +41,14 @@ struct meter {
 
 struct meter *meter_new(nova_t *nova)
 {
-	struct meter *m = calloc(1, sizeof(*m));
-	if (!m)
+	AUTO_FREE struct meter *m = calloc(1, sizeof(*m));
+	if (!m || holders_init(&m->holders) < 0)
 		return NULL;
 	m->nova = nova;
 	m->due = NEVER;
 	m->journal.fd = -1;
 	pthread_mutex_init(&m->folding, NULL);
-	return m;
+	return STEAL(m);
 }
 
 /* --- prices; with `folding` --- */
@@ -377,6 +379,14 @@ void meter_instance_begin(nova_instance_t *i)
 
 /* --- when --- */
 
+/* Its VM is dead. Who stops the instance may be taking its lease just now. */
+static void let_go_of(nova_instance_t *i)
+{
+	pthread_mutex_lock(&i->lock);
+	meter_let_go(i->nova->meter, &i->lease.holding);
+	pthread_mutex_unlock(&i->lock);
+}
+
 static bool measure_instances(struct nova *nova)
 {
 	bool any = false;
@@ -387,6 +397,8 @@ static bool measure_instances(struct nova *nova)
 		bool is_over = nova_vm_state(i->vm) == NOVA_VM_DEAD;
 		if (i->listed)
 			meter_instance(i, is_over);
+		if (is_over)
+			let_go_of(i);
 		any = any || (i->listed && !is_over);
 	}
 	pthread_mutex_unlock(&nova->instances_lock);
@@ -456,10 +468,27 @@ int meter_admit(struct meter *m, nova_error_t **error)
 	int code = look_again(m, error);
 	if (code < 0 || !atomic_load(&m->used_up))
 		return code;
-	return nova_fail(error, NOVA_ELIMIT,
+	code = nova_fail(error, NOVA_ELIMIT,
 		"the MCUs that the plan '%s' has in a month are used up: a larger one (setting "
 		"usage.plan), or usage.limit=off, lets calls go on",
 		m->plan);
+	return nova_set_limit(error, code, NOVA_LIMIT_PLAN);
+}
+
+bool meter_is_limited(const struct meter *m)
+{
+	return m && m->limited;
+}
+
+int meter_hold(struct meter *m, const char *key, struct holding *more, nova_error_t **error)
+{
+	return holding_take(&m->holders, usage_plan_find(&m->rates, m->plan), key, more, error);
+}
+
+void meter_let_go(struct meter *m, struct holding *holding)
+{
+	if (m)
+		holding_end(&m->holders, holding);
 }
 
 int meter_check_key(const char *key, char out[USAGE_TEXT + 1], nova_error_t **error)
@@ -489,6 +518,7 @@ void meter_close(struct meter *m)
 	}
 	close_store(m);
 	usage_journal_done(&m->journal);
+	holders_done(&m->holders);
 	pthread_mutex_destroy(&m->folding);
 	free(m);
 }

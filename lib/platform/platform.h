@@ -85,8 +85,9 @@ int function_want_init(struct function_want *want, const struct nova *nova,
 void function_want_done(struct function_want *want);
 
 struct lease_request {
-	bool fresh;     /* nobody may have used it */
-	char *snapshot; /* to go on from, which nobody has used either; NULL: none */
+	const char *key; /* whose plan has to have room for it; NULL: nobody's */
+	bool fresh;      /* nobody may have used it */
+	char *snapshot;  /* to go on from, which nobody has used either; NULL: none */
 	/* of code that is run once, which no function of the store has; NULL: none */
 	char *code_disk;
 	char *compiled; /* of that, where its machine code is kept; NULL: nowhere */
@@ -98,8 +99,15 @@ struct lease_request {
 	struct progress progress;
 };
 
+/* Of what a key may hold at a time. */
+struct holding {
+	struct holder *of; /* NULL: nothing is held */
+	uint32_t vcpus, memory_mb;
+};
+
 struct lease {
 	nova_vm_t *vm;
+	struct holding holding; /* until it is returned, or its VM is seen dead */
 	int cold;
 	/* Forked for this call, it has answered nobody yet, nor run code that is run once. */
 	bool unheard;
@@ -241,6 +249,11 @@ void meter_close(struct meter *meter);
 void meter_tick(struct meter *meter);
 /* NOVA_ELIMIT: what the plan has is used up. */
 int meter_admit(struct meter *meter, nova_error_t **error);
+/* Whether a plan limits what keys hold. */
+bool meter_is_limited(const struct meter *meter);
+/* Has `more` held by that key, until meter_let_go(). NOVA_ELIMIT: the plan has not that much. */
+int meter_hold(struct meter *meter, const char *key, struct holding *more, nova_error_t **error);
+void meter_let_go(struct meter *meter, struct holding *holding);
 int meter_check_key(const char *key, char out[USAGE_TEXT + 1], nova_error_t **error);
 /* A call has come to its end; once, before its answer leaves. */
 void meter_call(const struct invocation *c, const nova_result_t *result);

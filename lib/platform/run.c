@@ -31,6 +31,7 @@ int invocation_prepare_run(struct invocation *c, const char *language, const cha
 	c->lease.cold = 1;
 	int r = opts_import(&o, sizeof(o), opts, "nova_run_opts", error);
 	c->stop.interrupt = o.interrupt;
+	c->request.key = c->key;
 	c->request.stop = &c->stop;
 	if (r == 0)
 		r = stop_check(&c->stop, "it began", error);

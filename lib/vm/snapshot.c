@@ -142,6 +142,11 @@ uint32_t snapshot_memory_mb(const nova_snapshot_t *s)
 	return s->manifest.config.memory_mb;
 }
 
+uint32_t snapshot_vcpus(const nova_snapshot_t *s)
+{
+	return s->manifest.config.vcpus;
+}
+
 int nova_snapshot_open(
 	nova_host_t *host, const char *name, nova_snapshot_t **ret_snapshot, nova_error_t **error)
 {

@@ -335,6 +335,7 @@ nova_snapshot_t *snapshot_ref(const nova_snapshot_t *snapshot);
 const char *snapshot_owner(const nova_snapshot_t *snapshot);
 const char *snapshot_engine(const nova_snapshot_t *snapshot);
 uint32_t snapshot_memory_mb(const nova_snapshot_t *snapshot);
+uint32_t snapshot_vcpus(const nova_snapshot_t *snapshot);
 /* NOVA_EINVAL: no name for a snapshot. */
 int snapshot_check_name(const char *name, nova_error_t **error);
 

@@ -311,8 +311,8 @@ import nova
 with nova.open(pool_thread="on") as platform:
     try:
         platform.invoke("f", {})
-    except nova.LimitReached:
-        print("refused", flush=True)
+    except nova.LimitReached as error:
+        print("refused" if error.of_plan else error, flush=True)
     sys.stdin.readline()
     while True:
         try:

@@ -14,7 +14,8 @@ static int read_errors(nova_error_t **error)
 	bool told = nova_error_code(*error) == code && *nova_error_message(*error) &&
 		    nova_error_outcome(*error) == NOVA_OUTCOME_NEVER_RAN && *nova_code_name(code) &&
 		    nova_log_filter_level("warn", NULL, 0) == NOVA_LOG_WARN && *nova_version() &&
-		    nova_error_os(*error) == 0 && nova_error_retry_ms(*error) == 0;
+		    nova_error_os(*error) == 0 && nova_error_retry_ms(*error) == 0 &&
+		    nova_error_limit(*error) == NOVA_LIMIT_HOST;
 	nova_error_free(STEAL(*error));
 	return told ? code : NOVA_EAGENT;
 }
@@ -204,7 +205,8 @@ static int check_images(nova_error_t **error)
 
 const struct inject_case base_cases[] = {
 	{ "nova_version nova_error_code nova_error_message nova_error_os nova_error_outcome "
-	  "nova_error_retry_ms nova_error_free nova_code_name nova_log_filter_level",
+	  "nova_error_retry_ms nova_error_limit "
+	  "nova_error_free nova_code_name nova_log_filter_level",
 		.run = read_errors, .expected = NOVA_EINVAL, .silent = true },
 	{ "nova_module_name nova_module_purpose nova_module_load", .run = load_modules,
 		.silent = true },

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Usage and bills over HTTP."""
+import json
+
 from novadcase import NovadCase, UnixConnection
-from novatest import await_that
+from novatest import ROOT, await_that
 
 API = "/api/v1"
 
@@ -79,3 +81,100 @@ class Usage(NovadCase):
             self.is_refused(status, code, "POST", f"{API}/usage/estimate", body)
         for query in ("cursor=x", "cursor=1:1:5:a", "cursor=1:1:-1:a", "period=year", "by=x"):
             self.is_refused(400, "invalid", "GET", f"{API}/usage?{query}")
+
+
+class Plans(NovadCase):
+    """Each key may hold two processors and a GiB at a time."""
+
+    def setUp(self):
+        super().setUp()
+        card = json.loads((ROOT / "lib/usage/rates.json").read_text(encoding="utf-8"))
+        card["plans"] = [{"name": "tiny", "price": 1, "mcu": 1000, "vcpus": 2, "memory_gb": 1}]
+        self.environment.update(
+            NOVA_USAGE_RATES=str(self.write("rates.json", json.dumps(card))),
+            NOVA_USAGE_RECORD="on", NOVA_USAGE_PLAN="tiny", NOVA_USAGE_LIMIT="on")
+        self.begun, self.go = self.directory / "begun", self.directory / "go"
+        self.register("gate", f"echo >>{self.begun}; while ! test -e {self.go}; do sleep 0.02; "
+                      "done; echo 1", "shell")
+        self.register("f", "echo 1", "shell")
+        keys = self.write("keys", "".join(f"{name}={name * 16}\n" for name in "ab"))
+        keys.chmod(0o600)
+        self.novad("--key-file", keys)
+        self.key = "a" * 16
+
+    def begin(self, path, body):
+        data = json.dumps(body).encode()
+        return self.raw(self.head("POST", path, f"Content-Length: {len(data)}",
+                                  "Connection: close") + data)
+
+    def run_now(self, count):
+        await_that(lambda: self.begun.exists() and len(self.begun.read_text()) == count,
+                   f"{count} run")
+
+    def is_over(self, path, body=None, part="2 virtual processors", **named):
+        answer = self.ask("POST", path, {} if body is None else body, **named)
+        self.assertEqual(answer.status, 429, answer)
+        problem = answer.json()
+        self.assertEqual((problem["code"], problem["outcome"], answer.headers["Retry-After"]),
+                         ("over_plan", "never_ran", "1"))
+        self.assertIn(f"the plan 'tiny' has {part} at a time for each key; 'a' holds",
+                      problem["detail"])
+        self.assertIn("usage.plan", problem["detail"])
+
+    def has_room_again(self):
+        """For a call of the same key; what ends takes a moment."""
+        await_that(lambda: self.ask("POST", "/functions/f/invoke", {}).status == 200,
+                   "the key holds nothing")
+
+    def all_that_begins_is_over(self):
+        self.is_over("/functions/f/invoke")
+        self.is_over("/functions/f/invoke?mode=ephemeral")
+        self.is_over("/execute", {"command": ["true"]})
+        self.is_over("/execute", {"language": "shell", "code": "echo 1"})
+        self.is_over("/execute", {"language": "shell", "code": "echo 1", "mode": "persistent"})
+        self.is_over(f"{API}/instances", {"function": "f"})
+        answer = self.ask("POST", "/2015-03-31/functions/f/invocations", {})
+        self.assertEqual((answer.status, answer.headers["x-amzn-ErrorType"]),
+                         (429, "TooManyRequestsException"))
+
+    def test_a_key_holds_what_its_plan_has_and_another_key_as_much(self):
+        calls = [self.begin("/functions/gate/invoke", {}) for _ in range(2)]
+        self.run_now(2)
+        self.all_that_begins_is_over()
+        self.gets(200, "POST", "/functions/f/invoke", {}, key=False, x_api_key="b" * 16)
+        self.go.touch()
+        for call in calls:
+            self.assertIn(b"HTTP/1.1 200", self.read_all(call))
+        self.gets(200, "POST", "/functions/f/invoke", {})
+
+    def test_whoever_goes_away_or_fails_holds_nothing(self):
+        for _ in range(2):
+            self.begin("/functions/gate/invoke", {}).close()
+        self.has_room_again()
+        sleeping = {"command": ["sleep", "1000"], "timeout_ms": 300}
+        self.register("fails", "exit 3", "shell")
+        for _ in range(3):
+            self.is_refused(504, "timed_out", "POST", "/execute", sleeping)
+            self.is_refused(500, "function_failed", "POST", "/functions/fails/invoke", {})
+            self.is_refused(404, "not_found", "POST", f"{API}/instances",
+                            {"function": "f", "snapshot_id": "none"})
+        self.gets(200, "POST", "/functions/f/invoke", {})
+
+    def test_instances_hold_what_they_have_until_they_end(self):
+        for _ in range(3):
+            made = self.gets(201, "POST", f"{API}/instances", {"function": "f", "cpu_cores": 2})
+            self.is_over("/functions/f/invoke")
+            self.gets(200, "POST", f"/functions/f/invoke?instance={made['id']}", {})
+            self.gets(200, "POST", f"{API}/instances/{made['id']}/exec", {"command": ["true"]})
+            self.gets(200, "DELETE", f"{API}/instances/{made['id']}")
+        self.is_over(f"{API}/instances", {"function": "f", "cpu_cores": 3})
+        self.is_over(f"{API}/instances", {"function": "f", "memory_mb": 1025}, "1024 MiB of memory")
+        self.gets(201, "POST", f"{API}/instances", {"function": "f", "memory_mb": 1024})
+        self.is_over("/functions/f/invoke", part="1024 MiB of memory")
+
+    def test_an_instance_whose_vm_is_killed_holds_nothing(self):
+        self.gets(201, "POST", f"{API}/instances", {"function": "f", "name": "one",
+                                                    "cpu_cores": 2})
+        self.is_over("/functions/f/invoke")
+        self.ask("POST", f"{API}/instances/one/exec", {"command": ["sh", "-c", "kill -9 $PPID"]})
+        self.has_room_again()

@@ -568,6 +568,7 @@ static void judge_what_needs_no_context(void)
 	WORKS_WITH(nova_error_os, nova_error_os(NULL) == 0);
 	WORKS_WITH(nova_error_outcome, nova_error_outcome(NULL) == NOVA_OUTCOME_NEVER_RAN);
 	WORKS_WITH(nova_error_retry_ms, nova_error_retry_ms(NULL) == 0);
+	WORKS_WITH(nova_error_limit, nova_error_limit(NULL) == NOVA_LIMIT_HOST);
 	RETURNS(nova_error_free, NULL);
 	RETURNS(nova_free, NULL);
 }

@@ -20,6 +20,7 @@ static const char *type_of(const char *code)
 		{ "too_big", "RequestTooLargeException" },
 		{ "too_many_calls", "TooManyRequestsException" },
 		{ "too_many_requests", "TooManyRequestsException" },
+		{ "over_plan", "TooManyRequestsException" },
 		{ "busy", "ResourceConflictException" },
 		{ "exists", "ResourceConflictException" },
 	};

@@ -248,6 +248,9 @@ void job_fail_by(struct job *job, const nova_error_t *error)
 	if (nova_error_retry_ms(error))
 		json_object_set_new(json_object_get(job->reply, "error"), "retry_ms",
 			json_integer((json_int_t)nova_error_retry_ms(error)));
+	if (nova_error_limit(error) != NOVA_LIMIT_HOST)
+		json_object_set_new(json_object_get(job->reply, "error"), "limit",
+			json_integer(nova_error_limit(error)));
 }
 
 void job_tell(struct job *job, const char *part, const void *data, size_t len)

@@ -25,6 +25,8 @@ class NovaError(Exception):
     """The operating system's errno behind it, or 0."""
     outcome: int = 0
     """0: the function never ran; 1: it ran; 2: unknown."""
+    limit: int = 0
+    """Of LimitReached: which, as in enum nova_limit."""
     retry_after: float = 0.0
     """Seconds after which it is worth trying again, for a rate that is used up; 0: unknown."""
     result: "Optional[Result]" = None
@@ -109,7 +111,12 @@ class AgentFailure(NovaError):
 
 
 class LimitReached(NovaError):
-    """A limit on VMs, memory, queue or waiting time was reached."""
+    """A limit on VMs, memory, queue or waiting time was reached, or that of a plan."""
+
+    @property
+    def of_plan(self) -> bool:
+        """It is the plan's, of MCUs or of what a key may hold, and not one that all share."""
+        return self.limit == _ffi.CONSTANTS["NOVA_LIMIT_PLAN"]
 
 
 class Canceled(NovaError):
@@ -151,5 +158,6 @@ def from_library(error: c_void_p) -> NovaError:
     made.os_errno = lib.nova_error_os(error)
     made.outcome = lib.nova_error_outcome(error)
     made.retry_after = lib.nova_error_retry_ms(error) / 1000
+    made.limit = lib.nova_error_limit(error)
     lib.nova_error_free(error)
     return made

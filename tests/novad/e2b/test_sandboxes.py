@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Sandboxes, by E2B's SDK: their life, and to whom they belong."""
 import asyncio
+import json
 import threading
 
 from e2bcase import VERSION, E2bCase
 from novadcase import NovadCase
-from novatest import await_that
+from novatest import ROOT, await_that
 
 
 class Off(NovadCase):
@@ -292,6 +293,20 @@ class Keys(E2bCase):
         self.assertIn("this key has 2 sandboxes", refused[0])
         self.create(**two)
         self.assertEqual(len(self.e2b.Sandbox.list(**one).next_items()), 2)
+
+    def test_a_key_has_no_more_of_a_plan_in_sandboxes(self):
+        card = json.loads((ROOT / "lib/usage/rates.json").read_text(encoding="utf-8"))
+        card["plans"] = [{"name": "tiny", "price": 1, "mcu": 1000, "vcpus": 1, "memory_gb": 1}]
+        self.environment.update(
+            NOVA_USAGE_RATES=str(self.write("rates.json", json.dumps(card))),
+            NOVA_USAGE_RECORD="on", NOVA_USAGE_PLAN="tiny", NOVA_USAGE_LIMIT="on")
+        one, two = self.two()
+        first = self.create(**one)
+        with self.assertRaisesRegex(self.e2b.RateLimitException, "the plan 'tiny' has 1 virtual"):
+            self.create(**one)
+        self.create(**two)
+        first.kill()
+        self.create(**one)
 
     def test_a_key_of_the_store_will_do(self):
         made = self.novactl_json("apikey", "create", "ci")
