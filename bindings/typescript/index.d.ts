@@ -40,6 +40,10 @@ export interface ExecuteFields {
   checkpoint_after?: boolean;
   /** the snapshot to go on from */
   parent_snapshot?: string;
+  /** the same; without mode it is checkpointed */
+  checkpoint_id?: string;
+  /** the same; without mode it is branched */
+  branch_from?: string;
   /** where it runs, of mode persistent; else a new one: Result.instance_id */
   instance?: string;
   /** answer at once: what it prints comes from stream() */

@@ -48,6 +48,9 @@ static const struct field resources[] = {
 		{ "checkpoint_after", KIND_FLAG, "take a snapshot afterwards" },                   \
 		{ "parent_snapshot", KIND_TEXT, "name or id of the snapshot to go on from",        \
 			.max = 64 },                                                               \
+		{ "checkpoint_id", KIND_TEXT, "the same; without mode it is checkpointed",         \
+			.max = 64 },                                                               \
+		{ "branch_from", KIND_TEXT, "the same; without mode it is branched", .max = 64 },  \
 		{ "instance", KIND_TEXT, "name or id of the instance where it runs", .max = 64 },  \
 		COMMON_FIELDS
 
@@ -190,7 +193,8 @@ static int check_form(struct job *job, const json_t *fields)
 static int check_exec(struct job *job, const json_t *fields)
 {
 	static const char *const others[] = { "language", "handler", "input", "args", "files",
-		"network", "resources", "parent_snapshot", "checkpoint_after" };
+		"network", "resources", "parent_snapshot", "checkpoint_id", "branch_from",
+		"checkpoint_after" };
 	const char *mode = text_of(fields, "mode");
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)
 		if (json_object_get(fields, others[i])) {

@@ -45,10 +45,19 @@ static bool is_mode(const json_t *fields, const char *mode)
 	return given && !strcmp(given, mode);
 }
 
+/* The snapshot that it goes on from, which other names of the same say with its mode. */
+static const char *parent_of(const json_t *fields)
+{
+	const char *parent = text_of(fields, "parent_snapshot");
+	const char *branch = text_of(fields, "branch_from");
+	return parent ? parent : branch ? branch : text_of(fields, "checkpoint_id");
+}
+
 static bool is_checkpointed(const json_t *fields)
 {
-	return is_mode(fields, "checkpointed") ||
-	       json_is_true(json_object_get(fields, "checkpoint_after"));
+	const json_t *after = json_object_get(fields, "checkpoint_after");
+	bool by_name = text_of(fields, "checkpoint_id") && !text_of(fields, "mode");
+	return is_mode(fields, "checkpointed") || by_name || json_is_true(after);
 }
 
 static bool is_persistent(const json_t *fields)
@@ -62,7 +71,7 @@ bool modes_keep(const json_t *fields)
 	if (text_of(fields, "instance") && !text_of(fields, "code"))
 		return false;
 	return is_checkpointed(fields) || is_persistent(fields) || is_mode(fields, "branched") ||
-	       text_of(fields, "parent_snapshot");
+	       parent_of(fields);
 }
 
 static bool refuse(struct job *job, unsigned status, const char *text)
@@ -71,13 +80,30 @@ static bool refuse(struct job *job, unsigned status, const char *text)
 	return false;
 }
 
+/* Each names one snapshot, and two of them its mode. */
+static bool check_parent(struct job *job, const json_t *fields)
+{
+	const char *checkpoint = text_of(fields, "checkpoint_id");
+	const char *branch = text_of(fields, "branch_from"), *mode = text_of(fields, "mode");
+	if (!!text_of(fields, "parent_snapshot") + !!checkpoint + !!branch > 1)
+		return refuse(job, 400,
+			"one of 'parent_snapshot', 'checkpoint_id' and 'branch_from' is possible: "
+			"each is the snapshot to go on from");
+	if (checkpoint && mode && !is_mode(fields, "checkpointed"))
+		return refuse(job, 400, "'checkpoint_id' is for the mode 'checkpointed'");
+	if (branch && mode && !is_mode(fields, "branched"))
+		return refuse(job, 400, "'branch_from' is for the mode 'branched'");
+	return true;
+}
+
 /* What does not go together, and what nobody would obey. */
 static bool check_modes(struct job *job, const json_t *fields)
 {
-	const char *mode = text_of(fields, "mode"), *parent = text_of(fields, "parent_snapshot");
+	const char *mode = text_of(fields, "mode"), *parent = parent_of(fields);
 	bool in_instance = text_of(fields, "instance");
-	if (json_is_false(json_object_get(fields, "checkpoint_after")) &&
-		is_mode(fields, "checkpointed"))
+	if (!check_parent(job, fields))
+		return false;
+	if (json_is_false(json_object_get(fields, "checkpoint_after")) && is_checkpointed(fields))
 		return refuse(job, 400,
 			"'checkpointed' is to take a snapshot afterwards, and "
 			"'checkpoint_after' says no");
@@ -282,7 +308,7 @@ static int find_parent(
 static int find_function(struct job *job, const json_t *fields, const struct runner *runner,
 	char name[NAME_SIZE], nova_error_t **error)
 {
-	const char *parent = text_of(fields, "parent_snapshot");
+	const char *parent = parent_of(fields);
 	name_of(name, job, fields, runner);
 	if (text_of(fields, "instance")) /* which has its function */
 		return 0;
@@ -432,7 +458,7 @@ static int call(struct job *job, const json_t *fields, const struct runner *runn
 	opts.timeout_ms = timeout_ms ? timeout_ms : DEFAULT_MS;
 	opts.request_id = job_id(job);
 	opts.flags = is_checkpointed(fields) ? NOVA_INVOKE_CHECKPOINT : 0;
-	opts.snapshot = text_of(fields, "parent_snapshot");
+	opts.snapshot = parent_of(fields);
 	opts.instance = kept->instance;
 	opts.interrupt = job_interrupt(job);
 	opts.key = job_key(job);
@@ -474,9 +500,10 @@ static json_t *answer(struct job *job, const struct kept *kept, const nova_resul
 	}
 	if (!text_of(fields, "mode"))
 		json_object_set_new(body, "mode",
-			json_string(kept->instance                     ? "persistent" :
-				    text_of(fields, "parent_snapshot") ? "branched" :
-									 "checkpointed"));
+			json_string(kept->instance ? "persistent" :
+				    text_of(fields, "checkpoint_id") || !parent_of(fields) ?
+						     "checkpointed" :
+						     "branched"));
 	return body;
 }
 

@@ -39,6 +39,14 @@
 	LATER(verb_word, "/instances/{id}/policies", "network policies of an instance",            \
 		"its function's 'network' is none or nat as a whole")
 
+#define EXECUTE(place, id, what)                                                                   \
+	{                                                                                          \
+		"POST", place, id, what, ROUTE_BARE | ROUTE_STREAMED,                              \
+			.verb = &verb_execute, .body = execute_fields,                             \
+			.answer = "stdout, stderr, exit_code, error; output, if a handler "        \
+				  "returned one; or executionId"                                   \
+	}
+
 const struct route routes[] = {
 	DIRECT("/healthz", "health", "Whether it lives", ROUTE_OPEN, direct_health),
 	DIRECT("/readyz", "ready", "Whether it takes calls", ROUTE_OPEN, direct_ready),
@@ -48,10 +56,8 @@ const struct route routes[] = {
 	PAGE("/page.css", direct_page_css),
 	PAGE("/page.js", direct_page_js),
 
-	{ "POST", "/execute", "execute", "Run code or a command once", ROUTE_BARE | ROUTE_STREAMED,
-		.verb = &verb_execute, .body = execute_fields,
-		.answer = "stdout, stderr, exit_code, error; output, if a handler returned one; or "
-			  "executionId" },
+	EXECUTE("/execute", "execute", "Run code or a command once"),
+	EXECUTE("/execute/advanced", "executeAdvanced", "The same, as other clients call it"),
 	{ "GET", "/execute/stream", "streamExecution",
 		"A WebSocket: what an execution prints while it runs", ROUTE_BARE | ROUTE_SOCKET,
 		.direct = direct_stream, .query = stream_query, .body = stream_fields,

@@ -72,6 +72,15 @@ class RealVM(WebSocketCase):
                                             "parent_snapshot": first["snapshot_id"]})
             self.assertEqual((branch["stdout"], branch["mode"]), (f"[1, {number}]\n", "branched"))
             self.assertNotIn("snapshot_id", branch)
+        # the same by the names of other clients
+        branch = self.curl("/execute/advanced", {"code": "x.append(5)\nprint(x)", **run,
+                                                 "branch_from": first["snapshot_id"]})
+        self.assertEqual((branch["stdout"], branch["mode"]), ("[1, 5]\n", "branched"))
+        self.assertNotIn("snapshot_id", branch)
+        second = self.curl(f"{API}/execute/advanced", {
+            "code": "x.append(6)\nprint(x)", "checkpoint_id": first["snapshot_id"], **run})
+        self.assertEqual((second["stdout"], second["mode"]), ("[1, 6]\n", "checkpointed"))
+        self.assertNotEqual(second["snapshot_id"], first["snapshot_id"])
         branch = self.gets(201, "POST", f"{API}/branches", {
             "parent_snapshot_id": first["snapshot_id"], "code": "x.append(4)\nprint(x)"})
         self.assertEqual(branch["stdout"], "[1, 4]\n")
@@ -81,7 +90,7 @@ class RealVM(WebSocketCase):
         self.snapshots_of_a_branch_are_its_own(branch["branch_id"], first["snapshot_id"])
         modes = self.gets(200, "GET", f"{API}/usage")["usage"]
         self.assertEqual({u["mode"]: u["calls"] for u in modes if u["calls"]},
-                         {"checkpointed": 2, "branched": 2, "persistent": 4})
+                         {"checkpointed": 2, "branched": 4, "persistent": 4})
         self.stops(self.process)
 
     def snapshots_of_a_branch_are_its_own(self, branch, parent):
