@@ -32,6 +32,15 @@ class Answer:
         return f"{self.status} {self.body[:2000]!r}"
 
 
+def credentials(case, name):
+    """The access key id and secret that novad prints."""
+    printed = case.run_program(NOVAD, "--aws-credentials", name, timeout=60)
+    case.assertEqual(printed.returncode, 0, printed.stderr)
+    found = re.fullmatch(r"\[\S+\]\naws_access_key_id = (\S+)\naws_secret_access_key = (\S{40})\n",
+                         printed.stdout)
+    return found.groups()
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=60)

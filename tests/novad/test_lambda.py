@@ -5,27 +5,17 @@ import datetime
 import hashlib
 import hmac
 import json
-import re
 import subprocess
 import threading
 import time
 import unittest
 import urllib.parse
 
-from novadcase import NOVAD, NovadCase
+from novadcase import NOVAD, NovadCase, credentials
 from novatest import await_that
 
 FUNCTIONS = "/2015-03-31/functions"
 DEBIAN = "/usr/bin/python3"  # which has Debian's boto3
-
-
-def credentials(case, name):
-    """The access key id and secret that novad prints."""
-    printed = case.run_program(NOVAD, "--aws-credentials", name, timeout=60)
-    case.assertEqual(printed.returncode, 0, printed.stderr)
-    found = re.fullmatch(r"\[\S+\]\naws_access_key_id = (\S+)\naws_secret_access_key = (\S{40})\n",
-                         printed.stdout)
-    return found.groups()
 
 
 def signed(method, path, body, access, *, headers=(), time_=None, region="eu-x-1",

@@ -7,10 +7,32 @@ import os
 import shutil
 import unittest
 
+from novadcase import credentials
 from novatest import NOVACTL
 from websocketcase import WebSocketCase, output
 
 API = "/api/v1"
+DEBIAN = "/usr/bin/python3"  # which has Debian's boto3
+TOLD = """
+def handler(event, context):
+    told = context.client_context
+    return told and [told.custom, told.env, told.client.installation_id, told.client.app_title,
+                     told.client.app_version_code]
+"""
+CLIENT = """
+import base64, json, sys
+import boto3, botocore.config
+url, key, secret = sys.argv[1:]
+client = boto3.client("lambda", endpoint_url=url, region_name="eu-central-1", aws_access_key_id=key,
+                      aws_secret_access_key=secret,
+                      config=botocore.config.Config(read_timeout=200))
+told = {"custom": {"a": [1], "\\u00e4": None}, "env": {"locale": "de"},
+        "client": {"installation_id": "i-1", "app_title": "app"}}
+coded = base64.b64encode(json.dumps(told).encode()).decode()
+for more in {"ClientContext": coded}, {}:
+    answer = client.invoke(FunctionName="told", Payload=b"{}", **more)
+    print(answer["Payload"].read().decode())
+"""
 
 
 class RealVM(WebSocketCase):
@@ -42,6 +64,19 @@ class RealVM(WebSocketCase):
         events = socket.events()
         self.assertEqual((output(events), events[-1]["exitCode"]), (b"2\n", 0))
         self.stops(self.process)
+
+    def test_boto3_tells_a_handler_its_client_context(self):
+        there = self.run_program(DEBIAN, "-c", "import boto3")
+        if there.returncode:
+            self.skipTest("Debian's boto3 is not there: apt-get install python3-boto3")
+        self.register("told", TOLD)
+        done = self.run_program(
+            DEBIAN, self.write("client.py", CLIENT), f"http://127.0.0.1:{self.port}",
+            *credentials(self, self.key_name), timeout=240)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        told, none = map(json.loads, done.stdout.splitlines())
+        self.assertEqual(told, [{"a": [1], "ä": None}, {"locale": "de"}, "i-1", "app", None])
+        self.assertIsNone(none)
 
     def agree_on_a_file(self, parent, branch, run):
         """Of two branches a third is made that has what both have done, and nothing else."""
