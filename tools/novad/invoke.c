@@ -68,6 +68,15 @@ static int take_options(struct job *job, nova_invoke_opts *opts)
 	return instance && !opts->instance ? NOVA_ENOTFOUND : 0;
 }
 
+/* Parsed by novad for the refusal alone: the library looks at what goes to a function. */
+static bool is_json(const struct bytes *body)
+{
+	size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+	json_t *event = json_loadb(body->data, body->len, flags, NULL);
+	json_decref(event);
+	return event;
+}
+
 static int submit_function(
 	struct job *job, nova_queue_t *queue, nova_call_t **ret_call, nova_error_t **error)
 {
@@ -82,7 +91,13 @@ static int submit_function(
 		code = nova_queue_submit(queue, job_path(job, "id"), body->len ? body->data : "{}",
 			&opts, ret_call, error);
 	nova_instance_free(opts.instance);
-	return code;
+	if (code != NOVA_ENOTFOUND || !body->len || is_json(body))
+		return code;
+	/* a body that nobody could take is told first, whether the function is there or not */
+	nova_error_free(*error);
+	*error = NULL;
+	job_problem(job, 400, "invalid", "the body is not JSON, as the event of a function is");
+	return NOVA_EINVAL;
 }
 
 static int submit(

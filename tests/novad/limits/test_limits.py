@@ -221,6 +221,17 @@ class Requests(NovadCase):
                                       "/execute", body)
             self.assertEqual(problem["outcome"], "never_ran")
 
+    def test_an_event_that_is_no_json_is_told_whether_the_function_is_there_or_not(self):
+        self.novad()
+        other = self.novactl("apikey", "create", "ci").stdout.strip()
+        for named in {}, {"key": False, "x_api_key": other}:
+            for body in (b"{", b"nonsense", b"[1,", b"\xff"):
+                for name in ("echo", "none"):
+                    self.is_refused(400, "invalid", "POST", f"/functions/{name}/invoke", body,
+                                    **named)
+            self.is_refused(404, "not_found", "POST", "/functions/none/invoke", b"{}", **named)
+            self.is_refused(404, "not_found", "POST", "/functions/none/invoke", **named)
+
 
 class Slowness(NovadCase):
     def test_who_does_not_get_on_is_hung_up_on(self):
