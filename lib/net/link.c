@@ -62,7 +62,8 @@ int link_make_bridge(const char *name, uint32_t address, uint8_t prefix)
 /* --- a TAP --- */
 
 /* Nothing is learned from what guests send, and nothing is sent to a port on the chance that
- * somebody is there: link_claim() says who is. */
+ * somebody is there: link_claim() says who is. Frames of another sender are dropped, by kernels
+ * since 5.18; older ones know no such attribute, and leave it out. */
 static int isolate(const char *tap)
 {
 	struct message m = message_begin_link(RTM_SETLINK, 0, AF_BRIDGE, tap, LINK_AS_IT_IS);
@@ -70,6 +71,7 @@ static int isolate(const char *tap)
 	message_put_u8(&m, IFLA_BRPORT_ISOLATED, 1);
 	message_put_u8(&m, IFLA_BRPORT_LEARNING, 0);
 	message_put_u8(&m, IFLA_BRPORT_UNICAST_FLOOD, 0);
+	message_put_u8(&m, IFLA_BRPORT_LOCKED, 1);
 	message_end_nest(&m, port);
 	return message_ask(&m);
 }
@@ -115,6 +117,22 @@ int link_claim(const char *tap, const uint8_t mac[NET_MAC], bool from_others)
 		.ndm_flags = NTF_MASTER,
 	};
 	message_append(&m, &entry, sizeof(entry));
+	message_put(&m, NDA_LLADDR, mac, NET_MAC);
+	return message_ask(&m);
+}
+
+int link_pin(const char *bridge, uint32_t address)
+{
+	uint8_t mac[NET_MAC];
+	struct message m = message_begin(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
+	struct ndmsg entry = {
+		.ndm_family = AF_INET,
+		.ndm_ifindex = (int)sys_link_index(bridge),
+		.ndm_state = NUD_PERMANENT,
+	};
+	net_mac(address, mac);
+	message_append(&m, &entry, sizeof(entry));
+	message_put_u32(&m, NDA_DST, htonl(address));
 	message_put(&m, NDA_LLADDR, mac, NET_MAC);
 	return message_ask(&m);
 }

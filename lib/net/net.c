@@ -105,8 +105,13 @@ static int plug_in(struct net *net, struct net_link *link, nova_error_t **error)
 		net_point_at(link);
 	else
 		code = claim_address(net, link, error);
-	r = code < 0 ? 0 : link_raise(link->name);
-	return r < 0 ? refuse(r, link->name, error) : code;
+	if (code < 0)
+		return code;
+	r = link_pin(bridge_of(net), link->address);
+	if (r < 0)
+		return refuse(r, bridge_of(net), error);
+	r = link_raise(link->name);
+	return r < 0 ? refuse(r, link->name, error) : 0;
 }
 
 /* --- the bridge --- */

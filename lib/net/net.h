@@ -126,6 +126,9 @@ int link_attach(const char *tap, const char *bridge);
 /* Frames for that address go to that port only. -EEXIST: it is another port's, unless it is to be
  * taken from others. */
 int link_claim(const char *tap, const uint8_t mac[NET_MAC], bool from_others);
+/* This host asks nobody on the bridge who has that address, and believes no answer. It stays: it is
+ * true of whoever is given the address next. */
+int link_pin(const char *bridge, uint32_t address);
 int link_raise(const char *tap);
 int link_lower(const char *tap);
 int link_delete(const char *name);

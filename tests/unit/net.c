@@ -333,8 +333,9 @@ START_TEST(without_isolation_the_same_frame_arrives)
 }
 END_TEST
 
-/* A guest that claims another's hardware address gets nothing of what is the other's. */
-START_TEST(a_forged_sender_draws_no_frames_to_itself)
+/* A guest that claims another's hardware address is not heard, and gets nothing of what is the
+ * other's. */
+START_TEST(a_forged_sender_is_not_heard_and_draws_no_frames_to_itself)
 {
 	static const uint8_t all[6] = { 255, 255, 255, 255, 255, 255 };
 	uint8_t mac[NET_MAC];
@@ -347,10 +348,94 @@ START_TEST(a_forged_sender_draws_no_frames_to_itself)
 		     answer = frame_to(mac, "for the other one");
 	memcpy(f.from, mac, 6);
 	put_frame(first.fd, f);
+	put_frame(first.fd, frame_to(all, "I am myself"));
 	ck_assert_int_gt(sys_recv(host, f.to, sizeof(f) - 10, 0), 0);
+	ck_assert_str_eq(f.text, "I am myself");
 	ck_assert_int_gt(sys_send(host, answer.to, sizeof(answer) - 10, 0), 0);
 	next_frame(second.fd, got);
 	ck_assert_str_eq(got, "for the other one");
+}
+END_TEST
+
+struct arp {
+	uint8_t virtio[10], to[6], from[6], type[2], kind[8], sender[6], sender_ip[4], target[6],
+		target_ip[4];
+} __attribute__((packed));
+
+/* The next frame of a type that the guest of a TAP would get, from its Ethernet header on. False:
+ * none comes. */
+static bool next_of_type(int tap, uint16_t type, int patience_ms, uint8_t out[64])
+{
+	uint8_t f[10 + 2048];
+	struct pollfd in = { tap, POLLIN, 0 };
+	do {
+		if (sys_poll(&in, 1, patience_ms) != 1)
+			return false;
+		ck_assert_int_ge(sys_read(tap, f, sizeof(f)), 10 + 14);
+	} while (f[22] != type >> 8 || f[23] != (type & 255));
+	memcpy(out, f + 10, 64);
+	return true;
+}
+
+/* The first guest asks for the host's hardware address, as if an address was its own, until it is
+ * answered: so the host has taken note. A bridge sends nothing before the kernel has seen to it
+ * that it has a port. */
+static void say_by_arp(uint32_t address)
+{
+	uint8_t answer[64];
+	bool answered = false;
+	uint32_t mine = htonl(address), hosts = htonl(number("172.30.0.1"));
+	struct arp f = { .type = { 8, 6 }, .kind = { 0, 1, 8, 0, 6, 4, 0, 1 } };
+	memset(f.to, 255, sizeof(f.to));
+	net_mac(first.address, f.from);
+	net_mac(first.address, f.sender);
+	memcpy(f.sender_ip, &mine, 4);
+	memcpy(f.target_ip, &hosts, 4);
+	for (int i = 0; !answered && i < 50; i++) {
+		ck_assert_int_eq(sys_write(first.fd, &f, sizeof(f)), sizeof(f));
+		answered = next_of_type(first.fd, 0x0806, 200, answer) &&
+			   !memcmp(answer + 38, f.sender_ip, 4);
+	}
+	ck_assert(answered);
+}
+
+static void comes_to(const struct net_link *guest)
+{
+	uint8_t mac[NET_MAC], got[64];
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons(9),
+		.sin_addr.s_addr = htonl(guest->address),
+	};
+	AUTO_FD int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(sendto(udp, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)), 1);
+	do
+		ck_assert_msg(next_of_type(guest->fd, 0x0800, 10000, got), "no packet came");
+	while (got[14 + 9] != IPPROTO_UDP);
+	net_mac(guest->address, mac);
+	ck_assert_mem_eq(got, mac, NET_MAC);
+	ck_assert_mem_eq(got + 14 + 16, &to.sin_addr.s_addr, 4);
+}
+
+/* Neither one in use, nor one that is given later, to a new guest or to one that continues it. */
+START_TEST(a_guest_that_claims_another_address_by_arp_gets_nothing_of_it)
+{
+	ck_ok(net_attach(net, "00112233", NULL, &first, &error));
+	ck_ok(net_attach(net, "44556677", NULL, &second, &error));
+	say_by_arp(second.address);
+	comes_to(&second);
+	say_by_arp(second.address + 1);
+	struct net_link third = NET_LINK_NONE, again = NET_LINK_NONE;
+	ck_ok(net_attach(net, "8899aabb", NULL, &third, &error));
+	ck_assert_uint_eq(third.address, second.address + 1);
+	comes_to(&third);
+	ck_ok(net_hand_over(net, &third, 0, &error)); /* by name, so that there is a second TAP */
+	ck_ok(net_attach(net, "8899aabb", &third, &again, &error));
+	ck_assert_str_ne(again.name, third.name);
+	say_by_arp(again.address);
+	comes_to(&again);
+	net_detach(&again);
+	net_detach(&third);
 }
 END_TEST
 
@@ -583,7 +668,8 @@ static Suite *net_suite(void)
 	tcase_add_test(tc, names_that_begin_alike_are_told_apart);
 	tcase_add_test(tc, guests_reach_the_host_but_not_each_other);
 	tcase_add_test(tc, without_isolation_the_same_frame_arrives);
-	tcase_add_test(tc, a_forged_sender_draws_no_frames_to_itself);
+	tcase_add_test(tc, a_forged_sender_is_not_heard_and_draws_no_frames_to_itself);
+	tcase_add_test(tc, a_guest_that_claims_another_address_by_arp_gets_nothing_of_it);
 	tcase_add_test(tc,
 		processes_that_choose_at_once_choose_different_addresses_and_kill_9_leaves_none);
 	tcase_add_test(tc, a_tap_that_stays_without_its_process_is_removed_by_its_record);
