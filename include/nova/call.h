@@ -88,7 +88,7 @@ NOVA_API int nova_queue_new(
 /**
  * Cancels every call that is not finished, waits until nothing of them is under way, ends the
  * threads and frees the queue with every call that was not collected, as nova_call_free() does.
- * Calls that were collected live on. It returns within seconds.
+ * Calls that were collected live on. Within seconds; nothing is done in callbacks of the queue.
  * @param queue NULL does nothing
  * Must be the last call on the queue. Since 0.1.
  */

@@ -372,11 +372,24 @@ static void join_threads(nova_queue_t *q)
 	}
 }
 
+/* With the lock held. */
+static bool is_worker(const nova_queue_t *q, pthread_t thread)
+{
+	for (const struct link *l = q->workers.next; l != &q->workers; l = l->next)
+		if (pthread_equal(CONTAINER_OF(l, struct worker, link)->thread, thread))
+			return true;
+	return false;
+}
+
 void nova_queue_free(nova_queue_t *q)
 {
 	if (!q || host_check_process(q->nova->host, NULL) < 0)
 		return;
 	pthread_mutex_lock(&q->lock);
+	if (is_worker(q, pthread_self())) { /* which cannot wait for itself */
+		pthread_mutex_unlock(&q->lock);
+		return;
+	}
 	q->closing = true;
 	cancel_all(q);
 	pthread_cond_broadcast(&q->work);

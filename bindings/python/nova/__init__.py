@@ -94,6 +94,9 @@ class Nova:
     def close(self) -> None:
         """Waits for the calls under way (those that were submitted are cancelled),
         then ends every VM."""
+        if not self._handle.ours:
+            self._handle.close()
+            return
         with self._lock:
             queues, self._own_queue = list(self._queues), None
         for queue in queues:

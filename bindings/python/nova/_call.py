@@ -6,6 +6,7 @@ import os
 import threading
 from contextlib import contextmanager
 from ctypes import byref, c_char_p, c_void_p
+from queue import SimpleQueue
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Tuple
 
 from . import _ffi, errors
@@ -60,13 +61,50 @@ def label_list(
     return text_array(wanted), len(wanted)
 
 
-def milliseconds(seconds: Optional[float]) -> int:
+def milliseconds(seconds: Optional[float], bits: int = 32) -> int:
     """A time limit for the library, in which 0 means "the default"."""
     if seconds is None:
         return 0
-    if not 0 < seconds < 2**32 / 1000:
+    if not 0 < seconds < 2**bits / 1000:
         raise ValueError(f"a time limit of {seconds} seconds")
     return max(1, round(seconds * 1000))
+
+
+_callback = threading.local()
+_forgotten: "SimpleQueue[Callable[[], None]]" = SimpleQueue()  # its put() is for finalizers, too
+_closing = False  # a thread is there that closes them
+
+
+def _close_forgotten() -> None:
+    while True:
+        _forgotten.get()()
+
+
+def _after_fork() -> None:
+    global _forgotten, _closing
+    _forgotten, _closing = SimpleQueue(), False  # the thread stays in the parent
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextmanager
+def called_back() -> Iterator[None]:
+    """Around Python that the library calls.
+
+    A handle that is forgotten meanwhile, by chance when garbage is collected, is closed by a thread
+    of its own: here the library may hold a lock, or be in a thread that closing waits for.
+    """
+    global _closing
+    if not _closing:
+        _closing = True
+        threading.Thread(target=_close_forgotten, name="nova-forgotten", daemon=True).start()
+    depth = getattr(_callback, "depth", 0)
+    _callback.depth = depth + 1
+    try:
+        yield
+    finally:
+        _callback.depth = depth
 
 
 class Tap:
@@ -82,16 +120,18 @@ class Tap:
     def tell(self, function: Callable[[], Any]) -> None:
         job = current_job()
         try:
-            if job is None:
-                function()
-            else:
-                job.call_back(lambda: self._hear(function))
+            with called_back():
+                if job is None:
+                    function()
+                else:
+                    job.call_back(lambda: self._hear(function))
         except BaseException as raised:  # an exception cannot pass through C
             self._raised = raised
 
     def _hear(self, function: Callable[[], Any]) -> None:
         try:
-            function()
+            with called_back():  # another thread
+                function()
         except Exception as raised:
             self._raised = raised
 
@@ -137,47 +177,86 @@ class ProgressTap(Tap):
 
 class Handle:
     """Owns a handle of the library. Any thread may use it;
-    close() waits for the calls that are under way."""
+    close() waits for the calls that are under way.
 
-    def __init__(self, pointer: c_void_p, free: Callable[[c_void_p], Any]) -> None:
+    It uses the handle `of`, if there is one, until it is closed, and `keeps` what the library has
+    until then: garbage is collected in any order.
+    """
+
+    def __init__(self, pointer: c_void_p, free: Callable[[c_void_p], Any],
+                 of: "Optional[Handle]" = None, keeps: Any = None) -> None:
         self._pointer = pointer
         self._free = free
+        self._of = of
+        self._keeps = keeps
         self._users = 0
-        self._closed = False
+        self._closed = self._is_forgotten = False
         self._changed = threading.Condition()
+        if of is not None:
+            of._enter()
         self._process = os.getpid()
+
+    @property
+    def ours(self) -> bool:
+        """Whether this process has opened it. In a child made by fork(), a thread that is not there
+        may hold its lock."""
+        return self._process == os.getpid()
+
+    def check(self) -> None:
+        if self._closed:
+            raise ValueError("it is closed")
+        if not self.ours:
+            raise RuntimeError("opened before fork(): open it anew in the child process")
+
+    def _enter(self) -> None:
+        self.check()
+        with self._changed:
+            self.check()
+            self._users += 1
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._users -= 1
+            self._changed.notify_all()
+            is_last = self._is_forgotten and not self._users
+        if is_last:
+            self.close()
 
     @contextmanager
     def using(self) -> Iterator[c_void_p]:
-        with self._changed:
-            if self._closed:
-                raise ValueError("it is closed")
-            if self._process != os.getpid():
-                raise RuntimeError("opened before fork(): open it anew in the child process")
-            self._users += 1
+        self._enter()
         try:
             yield self._pointer
         finally:
-            with self._changed:
-                self._users -= 1
-                self._changed.notify_all()
+            self._leave()
 
     @property
     def closed(self) -> bool:
         return self._closed
 
     def close(self) -> None:
+        if not self.ours:
+            self._closed = True
+            return
         with self._changed:
             if self._closed:
                 return
             self._closed = True
             self._changed.wait_for(lambda: self._users == 0)
-        if self._process == os.getpid():
-            self._free(self._pointer)
+        self._free(self._pointer)
+        self._keeps = None
+        if self._of is not None:
+            self._of._leave()
 
     def __del__(self) -> None:
         # Forgotten handles end their VMs too. An object whose __init__ failed has nothing to end.
-        if getattr(self, "_changed", None) is not None:
+        if getattr(self, "_process", None) is None or self._closed:
+            return
+        if self._users:
+            self._is_forgotten = True  # who uses it is forgotten, too, and closes it
+        elif getattr(_callback, "depth", 0):
+            _forgotten.put(self.close)
+        else:
             self.close()
 
 

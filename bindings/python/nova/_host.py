@@ -7,7 +7,8 @@ from ctypes import byref, c_char_p, c_size_t, c_uint64, c_void_p, cast, string_a
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from . import _ffi
-from ._call import Handle, Lent, OnOutput, OutputTap, check, milliseconds, owned_text, text
+from ._call import (Handle, Lent, OnOutput, OutputTap, called_back, check, milliseconds,
+                    owned_text, text)
 from ._files import CONFLICTS, File, Merge, take_files, take_merge
 from ._interrupt import Interrupt, interruptible, pointer_of, wait_options
 from ._options import command_options, init_options, snapshot_options, vm_invoke_options
@@ -22,8 +23,9 @@ _LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEB
 
 
 def _pass_log_on(_userdata: Any, level: int, module: bytes, line: bytes) -> None:
-    _log.log(_LEVELS.get(level, logging.DEBUG), "%s: %s", module.decode("utf-8", "replace"),
-             line.decode("utf-8", "replace"))
+    with called_back():
+        _log.log(_LEVELS.get(level, logging.DEBUG), "%s: %s", module.decode("utf-8", "replace"),
+                 line.decode("utf-8", "replace"))
 
 
 # Lives as long as the module, so that no context can outlive it.
@@ -69,7 +71,7 @@ class Vm:
     def close(self) -> None:
         """Ends the VM at once, whatever it does, and waits for the calls that this breaks off.
         One that is lent goes on."""
-        if isinstance(self._handle, Lent):
+        if isinstance(self._handle, Lent) or not self._handle.ours:
             self._handle.close()
         elif not self._handle.closed:
             try:

@@ -40,7 +40,8 @@ class Instance:
         return self
 
     def __exit__(self, *_unused: Any) -> None:
-        self.stop()
+        if self._handle.ours:
+            self.stop()
 
     @property
     def state(self) -> str:

@@ -64,12 +64,13 @@ class Space:
 
     def put(self, key: str, value: Bytes, *, ttl: Optional[float] = None, if_version: int = 0,
             new: bool = False) -> int:
-        """Puts a value under a key; returns its version. After `ttl` seconds it is gone. With
-        `new` the key is not to be there, and with `if_version` it is to have that version."""
+        """Puts a value under a key; returns its version. After `ttl` seconds, at most 10 years, it
+        is gone. With `new` the key is not to be there, and with `if_version` it is to have that
+        version."""
         content = _content(value)
         options = _ffi.KvPutOpts(
             key=text(key), value=cast(content, c_void_p), value_len=len(content),
-            ttl_ms=milliseconds(ttl), if_version=if_version, flags=1 if new else 0)
+            ttl_ms=milliseconds(ttl, 63), if_version=if_version, flags=1 if new else 0)
         version = c_uint64()
         with self._handle.using() as nova:
             check("nova_kv_put", nova, self._function, byref(options), byref(version))

@@ -118,14 +118,14 @@ class Queue:
     """
 
     def __init__(self, nova: Handle, threads: int, max_calls: int, collects: bool) -> None:
+        self._nova = nova
+        self._changed = threading.Condition()
+        self._calls: "Dict[int, Call[Any]]" = {}
         options = _ffi.QueueOpts(threads=threads, max_calls=max_calls)
         made = c_void_p()
         with nova.using() as pointer:
             check("nova_queue_new", pointer, byref(options), byref(made))
-        self._handle = Handle(made, _ffi.lib.nova_queue_free)
-        self._nova = nova  # so that a forgotten platform ends after its forgotten queue
-        self._changed = threading.Condition()
-        self._calls: "Dict[int, Call[Any]]" = {}
+            self._handle = Handle(made, _ffi.lib.nova_queue_free, of=nova, keeps=self._calls)
         self._next = 1
         self._finished: "Optional[Deque[Call[Any]]]" = deque() if collects else None
         self._collecting = False
@@ -138,7 +138,8 @@ class Queue:
 
     def close(self) -> None:
         """Cancels what is not finished, waits until nothing is under way, and ends the threads."""
-        if self._handle.closed:
+        if self._handle.closed or not self._handle.ours:
+            self._handle.close()
             return
         with self._changed:
             calls = list(self._calls.values())
@@ -296,6 +297,7 @@ class Queue:
         if self._finished is None:
             raise TypeError("calls of Nova.submit() are asked for their result(); collect() is for "
                             "a queue of one's own")
+        self._handle.check()
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             with self._changed:
@@ -316,6 +318,7 @@ class Queue:
 
         False: there was none, or another thread is at it.
         """
+        self._handle.check()
         with self._changed:
             if self._collecting:
                 if interrupt is not None and interrupt.triggered:
@@ -349,6 +352,8 @@ class Queue:
         return True
 
     def _cancel(self, call: "Call[Any]") -> bool:
+        if not self._handle.ours:
+            return False
         with self._changed:
             return call._pointer is not None and _ffi.lib.nova_call_cancel(call._pointer) == 0
 

@@ -14,16 +14,16 @@ STREAMED = _ffi.CONSTANTS["NOVA_COMMAND_STREAMED"]
 
 
 def _feed(pieces: Iterable[bytes], end: int, failed: List[BaseException]) -> None:
-    try:
-        with os.fdopen(end, "wb", buffering=0) as pipe:
+    with os.fdopen(end, "wb", buffering=0) as pipe:
+        try:
             for piece in pieces:
                 view = memoryview(piece)
                 while view:
                     view = view[pipe.write(view):]
-    except BrokenPipeError:
-        pass  # the command has ended
-    except BaseException as error:
-        failed.append(error)
+        except BrokenPipeError:
+            pass  # the command has ended
+        except BaseException as error:
+            failed.append(error)  # before it sees the end, upon which it may end
 
 
 @contextmanager

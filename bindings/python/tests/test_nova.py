@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The package on the fake engine, which runs the agent as a plain process;
 one test boots a real VM."""
+import contextlib
 import gc
 import logging
 import multiprocessing
@@ -8,17 +9,21 @@ import os
 import pathlib
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
 import threading
+import time
 import unittest
 from datetime import datetime, timezone
+from queue import SimpleQueue
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import nova  # noqa: E402
-from nova import _ffi, errors  # noqa: E402
+from nova import _ffi, _stdin, errors  # noqa: E402
 
 GREET = b"""
 def handler(event):
@@ -214,6 +219,10 @@ class Functions(PlatformCase):
         self.assertEqual((space.get("a/1").value, space.get("a/1").version), (b"\0\xff", first))
         self.assertGreater(space.put("a/1", "two", if_version=first, ttl=60), first)
         self.assertGreater(space.get("a/1").expires_us, 0)
+        space.put("a/1", "two", ttl=300 * 86400)  # more milliseconds than 32 bits have
+        self.assertGreater(space.get("a/1").expires_us, (time.time() + 299 * 86400) * 1e6)
+        with self.assertRaisesRegex(nova.errors.InvalidArgument, "10 years"):
+            space.put("a/1", "two", ttl=11 * 366 * 86400)
         space.put("b", "")
         self.assertEqual(space.get("b").value, b"")
         self.assertEqual([(e.key, e.value, e.size) for e in space.list("a/")], [("a/1", None, 3)])
@@ -558,6 +567,121 @@ class Lifetime(PlatformCase):
         process.join()
         self.assertEqual(self.nova.list(), [])
 
+    def exits_well(self, body):
+        """In a child made by fork(), within this thread."""
+        child = os.fork()
+        if child == 0:
+            try:
+                body()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        ended = threading.Event()
+        status = []
+
+        def wait():
+            status.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            ended.set()
+
+        threading.Thread(target=wait, daemon=True).start()
+        if not ended.wait(60):
+            os.kill(child, signal.SIGKILL)
+        ended.wait()
+        self.assertEqual(status, [0])
+
+    def test_in_a_child_of_fork_nothing_of_the_parent_is_waited_for(self):
+        self.shell("waits", "cat >/dev/null; echo begun >&2; sleep 600")
+        begun = threading.Event()
+        interrupt = nova.Interrupt()
+
+        def call():
+            with contextlib.suppress(nova.Canceled):
+                self.nova.invoke("waits", on_output=lambda *_: begun.set(), interrupt=interrupt)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        queue = self.nova.queue()
+        queue.submit("waits")
+        vm = self.nova.start_vm()
+        self.assertTrue(begun.wait(60))
+
+        def child():
+            queue._collecting = True  # as if another thread had been at it
+            queue.close()
+            vm.close()
+            self.nova.close()
+            for refused in (queue.collect, queue.counts, self.nova.list, lambda: vm.pid):
+                with contextlib.suppress(ValueError, RuntimeError):
+                    refused()
+                    os._exit(2)
+
+        self.exits_well(child)
+        self.exits_well(lambda: self.nova._handle._changed.acquire() and child())
+        interrupt.trigger()
+        thread.join()
+        self.assertGreater(vm.pid, 0)  # the children have ended nothing
+        queue.close()
+        vm.close()
+
+    @staticmethod
+    def freed_by(handle):
+        """Gets the name of the thread that frees it."""
+        names, free = SimpleQueue(), handle._free
+
+        def note(pointer):
+            free(pointer)
+            names.put(threading.current_thread().name)
+
+        handle._free = note
+        return names
+
+    def test_what_is_forgotten_within_a_callback_is_closed_outside(self):
+        self.shell("talks", "cat >/dev/null; echo begun >&2; sleep 600")
+        def output(_stream, _data):
+            gc.collect()  # here the queue is found, whose thread this is
+
+        queue = self.nova.queue(threads=1)
+        freed = self.freed_by(queue._handle)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        queue.submit("talks", on_output=output)
+        del queue
+        self.assertEqual(freed.get(timeout=60), "nova-forgotten")
+
+    def test_a_vm_that_is_forgotten_while_the_log_is_told_ends(self):
+        class Forgets(logging.Handler):
+            vm = None
+
+            def emit(self, record):
+                self.vm = None
+
+        forgets, log = Forgets(), logging.getLogger("nova")
+        level = log.level
+        log.setLevel(logging.DEBUG)
+        log.addHandler(forgets)
+        self.addCleanup(log.setLevel, level)
+        self.addCleanup(log.removeHandler, forgets)
+        with nova.open(home=self.directory / "logged", engine="fake") as platform:
+            forgets.vm = platform.start_vm()
+            freed = self.freed_by(forgets.vm._handle)
+            platform.register("hello", runtime="python", code=GREET)
+            platform.invoke("hello")
+            self.assertEqual(freed.get(timeout=60), "nova-forgotten")
+
+    def test_a_platform_that_is_forgotten_with_its_queue_ends_after_it(self):
+        ended = []
+        platform = nova.open(home=self.directory / "cycle", engine="fake")
+        queue = platform.queue()
+        for handle, name in ((platform._handle, "platform"), (queue._handle, "queue")):
+            handle._free = lambda pointer, free=handle._free, name=name: ended.append(name) or \
+                free(pointer)
+        platform.register("waits", runtime="shell", code=b"sleep 600")
+        queue.submit("waits")
+        platform.itself = platform  # so that both are found at once
+        del platform, queue, handle
+        gc.collect()
+        self.assertEqual(ended, ["queue", "platform"])
+
     def test_the_pool_is_driven_by_ticks_and_tells_of_itself(self):
         home = self.directory / "driven"
         with nova.open(home=home, engine="fake", pool_pause_after="1ms") as platform:
@@ -613,6 +737,12 @@ class Machines(PlatformCase):
             self.assertEqual(vm.command(["true"], stdin=iter(pieces)).exit_code, 0)
             with self.assertRaises(ZeroDivisionError):
                 vm.command(["cat"], stdin=(bytes(1 // 0) for _ in "x"))
+            known, failed = [], []
+            with mock.patch("nova._stdin.os.fdopen") as opened:
+                opened.return_value.__enter__.return_value.write = len
+                opened.return_value.__exit__ = lambda *_: known.extend(failed)
+                _stdin._feed((bytes(1 // 0) for _ in "x"), -1, failed)
+            self.assertEqual(len(known), 1)  # before the command is told that there is no more
             done = vm.command(["sh", "-c", 'cat; echo "$A" >&2; exit 7'], env={"A": "word"},
                               stdin=b"a\0b")
             self.assertEqual((done.exit_code, done.stdout, done.stderr), (7, "a\0b", "word\n"))
