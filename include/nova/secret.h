@@ -106,11 +106,12 @@ NOVA_API int nova_secret_rotate(nova_t *nova, size_t *ret_count, nova_error_t **
 
 /**
  * Puts a new key before those that a file has. The file is made (mode 0600) if it is not there, and
- * else replaced at once. One process at a time. Keep a copy of it apart from the store: without it
- * no secret can be read.
+ * else replaced at once. Threads and processes that do so at once wait for each other, and all keys
+ * are there. Keep a copy of it apart from the store: without it no secret can be read.
  * @param path the file. Its directory exists
  * @return 0, or a code; then the file is as it was:
  *  - NOVA_ECONFIG: the file has something else in it, or no room for one more (16 keys)
+ *  - NOVA_EBUSY: others have been at it for two minutes
  *  - NOVA_EPERM: others can read it; or the host refused something
  *  - NOVA_ENOTSUP: a module of the library is missing; the message names it
  *  - NOVA_ENOTFOUND, NOVA_EIO, NOVA_ENOSPC, NOVA_ENOMEM: the host refused something

@@ -32,6 +32,7 @@ int fs_set_atime(const char *path, uint64_t atime_us); /* when it was used last 
 int fs_stat_use(const char *path, uint64_t *ret_bytes, uint64_t *ret_atime_us);
 int fs_unlink(const char *path);         /* 0 when it did not exist */
 int fs_unlink_durably(const char *path); /* and that is on the disk */
+int fs_open_parent(const char *path);    /* the directory that it is in, to read */
 int fs_sync_name(const char *path);      /* that it is there, or is not, is on the disk */
 int fs_rename(const char *from, const char *to);
 /* Reads a whole file into a buffer (its maximum holds: -EMSGSIZE). */

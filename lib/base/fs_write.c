@@ -63,7 +63,7 @@ void fs_sweep_temps(const char *directory, const char *name)
 		strv_free(names, (size_t)count);
 }
 
-int fs_sync_name(const char *path)
+int fs_open_parent(const char *path)
 {
 	AUTO_FREE char *directory = strdup(path);
 	if (!directory)
@@ -71,7 +71,12 @@ int fs_sync_name(const char *path)
 	char *slash = strrchr(directory, '/');
 	if (slash)
 		slash[slash == directory] = 0;
-	AUTO_FD int fd = sys_open(slash ? directory : ".", O_RDONLY | O_DIRECTORY, 0);
+	return sys_open(slash ? directory : ".", O_RDONLY | O_DIRECTORY, 0);
+}
+
+int fs_sync_name(const char *path)
+{
+	AUTO_FD int fd = fs_open_parent(path);
 	return fd < 0 ? fd : sys_fsync(fd);
 }
 

@@ -336,10 +336,9 @@ static int accept_text(
 	if (len > max)
 		return nova_fail(error, NOVA_ECONFIG, "%s: '%s' is longer than %zu bytes", where,
 			key->key, max);
-	for (const char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 127)
-			return nova_fail(error, NOVA_ECONFIG,
-				"%s: '%s' contains a control character", where, key->key);
+	if (text_has_control(text))
+		return nova_fail(error, NOVA_ECONFIG, "%s: '%s' contains a control character",
+			where, key->key);
 	return 0;
 }
 

@@ -138,11 +138,7 @@ static size_t key_length(const char *text)
 
 static bool label_value_is_good(const char *value)
 {
-	if (strlen(value) > LABEL_VALUE_MAX || !text_is_utf8(value))
-		return false;
-	while (*value && (unsigned char)*value >= ' ' && *value != 127)
-		value++;
-	return !*value;
+	return strlen(value) <= LABEL_VALUE_MAX && text_is_utf8(value) && !text_has_control(value);
 }
 
 int check_labels(const struct property *p, const void *value, int code, nova_error_t **error)
@@ -170,11 +166,8 @@ int check_labels(const struct property *p, const void *value, int code, nova_err
 static bool is_plain_path(const char *path)
 {
 	size_t len = strlen(path);
-	if (*path != '/' || strstr(path, "::"))
+	if (*path != '/' || strstr(path, "::") || text_has_control(path))
 		return false;
-	for (const char *at = path; *at; at++)
-		if ((unsigned char)*at < ' ' || *at == 127)
-			return false;
 	return !strstr(path, "/../") && (len < 3 || strcmp(path + len - 3, "/..") != 0);
 }
 

@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/environment.h"
+#include "base/lock.h"
 #include "base/sys_at.h"
 #include "hash/hash.h"
 #include "secret/secret.h"
@@ -216,6 +218,19 @@ static int add(const char *file, nova_error_t **error)
 	return r < 0 ? nova_fail_os(error, r, "'%s'", file) : 0;
 }
 
+/* What others add meanwhile would be lost. The lock is that of the directory, so that it leaves no
+ * file behind. */
+static int add_alone(const char *file, nova_error_t **error)
+{
+	AUTO_FD int directory = fs_open_parent(file);
+	int r = directory < 0 ? directory :
+				lock_fd_until(directory, deadline_in_ms(LOCK_PATIENCE_MS));
+	if (r == -EWOULDBLOCK)
+		return nova_fail(error, NOVA_EBUSY,
+			"somebody holds a lock of the directory of '%s': try again", file);
+	return r < 0 ? nova_fail_os(error, r, "'%s'", file) : add(file, error);
+}
+
 /* Of a symbolic link, what it leads to is replaced. */
 int keyring_add(const char *file, nova_error_t **error)
 {
@@ -227,5 +242,5 @@ int keyring_add(const char *file, nova_error_t **error)
 	AUTO_FREE char *real = there > 0 ? realpath(file, NULL) : NULL;
 	if (there > 0 && !real)
 		return nova_fail(error, NOVA_EIO, "nobody can tell where '%s' leads", file);
-	return add(real ? real : file, error);
+	return add_alone(real ? real : file, error);
 }

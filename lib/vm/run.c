@@ -54,9 +54,8 @@ static char *one_line(struct json_span text)
 					utf8_valid_prefix((const uint8_t *)text.at,
 						text.len < DRAWS_MOST ? text.len : DRAWS_MOST)) :
 				NULL;
-	for (char *at = copy; at && *at; at++)
-		if ((unsigned char)*at < ' ' || *at == 127)
-			*at = '?';
+	if (copy)
+		text_flatten(copy);
 	return copy;
 }
 

@@ -188,6 +188,34 @@ START_TEST(a_new_key_comes_first_in_its_file)
 }
 END_TEST
 
+/* Each that was announced as made. */
+START_TEST(keys_that_are_made_at_once_are_all_there)
+{
+	enum { MANY = 8 };
+	struct platform p = open_with(KEY_A "\n");
+	struct stat st;
+	pid_t pids[MANY];
+	int begin[2];
+	ck_assert_int_eq(pipe(begin), 0);
+	for (int i = 0; i < MANY; i++)
+		if (!(pids[i] = fork())) {
+			close(begin[1]);
+			if (read(begin[0], &st, 1) < 0) /* the end, when all are there */
+				_exit(2);
+			_exit(nova_secret_key_create(key_file, NULL) != 0);
+		}
+	close(begin[0]);
+	close(begin[1]);
+	for (int i = 0, status; i < MANY; i++) {
+		ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+		ck_assert_int_eq(status, 0);
+	}
+	ck_assert_int_eq(stat(key_file, &st), 0);
+	ck_assert_int_eq(st.st_size, (MANY + 1) * 65);
+	close_it(&p);
+}
+END_TEST
+
 START_TEST(a_new_key_goes_where_a_link_leads)
 {
 	struct platform p = open_with(KEY_A);
@@ -850,6 +878,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, a_key_in_the_environment_counts_and_not_beside_a_file);
 	tcase_add_test(tc, a_file_with_keys_that_is_none_is_told_and_nothing_of_it);
 	tcase_add_test(tc, a_new_key_comes_first_in_its_file);
+	tcase_add_test(tc, keys_that_are_made_at_once_are_all_there);
 	tcase_add_test(tc, a_new_key_goes_where_a_link_leads);
 	tcase_add_test(tc, a_file_with_a_nul_among_its_keys_is_refused_and_stays);
 	tcase_add_test(tc, a_wrong_key_is_named_with_the_right_one);
