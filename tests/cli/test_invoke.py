@@ -145,6 +145,16 @@ class Invoke(HomeCase):
                          r"Error:      exit 3: no such city\n$")
         self.assertEqual(done.stderr, "no such city\n")
 
+    def test_what_a_function_says_steers_no_terminal_and_forges_no_line(self):
+        said = "no\nOutput:\n\x1b[2J\x9b\x7f\u00e9"
+        self.register("lies", f"def handler(event):\n    raise ValueError({said!r})\n")
+        shown = self.novactl("invoke", "lies", status=3).stdout
+        self.assertRegex(shown, r"(?m)^Error:      .*no Output: \?\[2J\?\?\?\u00e9$")
+        self.assertNotIn("\nOutput:", shown)
+        self.register("tells", f"def handler(event):\n    return {said!r}\n")
+        shown = self.novactl("invoke", "tells").stdout
+        self.assertIn(r"Output:\n\u001B[2J\u009b\u007f" + "\u00e9", shown)
+
     def test_a_failing_function_gives_result_and_error_with_json(self):
         self.register("fails", "def handler(event):\n    raise ValueError('bad event')\n")
         done = self.novactl("--json", "invoke", "fails", status=3)

@@ -38,6 +38,10 @@ class Kv(HomeCase):
     def test_keys_are_put_shown_listed_and_deleted(self):
         version = self.json("kv", "put", "f", "a/1", "one")["version"]
         self.assertEqual(self.novactl("kv", "get", "f", "a/1").stdout, "one")
+        self.novactl("kv", "put", "f", "long", "x", "--ttl", "7200h")  # ms that 32 bits have not
+        self.refuses("more than 10 years", "kv", "put", "f", "long", "x", "--ttl", "99999h",
+                     status=2)
+        self.novactl("kv", "delete", "f", "long")
         self.novactl("kv", "put", "f", "a/2", stdin="two\n")
         self.novactl("kv", "put", "f", "b", "--file", self.write("b", "three"), "--ttl", "1h")
         self.assertEqual(self.novactl("kv", "get", "f", "a/2").stdout, "two\n")

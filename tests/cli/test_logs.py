@@ -11,7 +11,7 @@ class Logs(HomeCase):
     def setUp(self):
         super().setUp()
         self.add("good", "echo printed >&2; echo 1")
-        self.add("bad", "printf 'a\\000b\\033[2J\\377' >&2; exit 3")
+        self.add("bad", "printf 'a\\000b\\033[2J\\377\\302\\233m\\303\\251\\n\\233' >&2; exit 3")
 
     def add(self, name, text):
         self.novactl("register", name, "--runtime", "shell", "--code", self.write("f.sh", text),
@@ -31,7 +31,7 @@ class Logs(HomeCase):
         self.assertRegex(good["started"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
         self.assertEqual((bad["outcome"], bad["code"]), ("NOVA_EFUNCTION", -18))
         self.assertIn("exit 3", bad["error"])
-        self.assertEqual(bad["stderr"], "a\0b\x1b[2J\ufffd")
+        self.assertEqual(bad["stderr"], "a\0b\x1b[2J\ufffd\x9bm\xe9\n\ufffd")
         self.assertEqual((run["function"], run["runtime"]), ("", "shell"))
         self.assertEqual(self.records("good"), [good])
         self.assertEqual(self.records("good:1"), [good])
@@ -45,7 +45,8 @@ class Logs(HomeCase):
         text = self.novactl("logs", "--all").stdout
         self.assertIn("good:1  ok", text)
         self.assertIn("  stderr: printed\n", text)
-        self.assertIn("  stderr: a?b?[2J", text)  # nothing that steers a terminal
+        self.assertIn("  stderr: a?b?[2J\ufffd??m\xe9\n", text)  # nothing that steers a terminal
+        self.assertIn(r"\u009bm", self.novactl("--json", "logs", "--all").stdout)
         self.assertIn("(run)", text)
 
     def test_calls_are_counted_by_function(self):

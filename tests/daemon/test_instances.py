@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Modes of novactl invoke, and instances, which live in the daemon."""
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -169,6 +170,24 @@ class Instances(DaemonCase):
         done = self.run_program("sh", "-c", f"exec {NOVACTL} instance exec i -- cat < /")
         self.assertEqual(done.returncode, 125)
         self.assertIn("standard input cannot be read", done.stderr)
+        done = self.run_program("sh", "-c", f"exec {NOVACTL} --json instance exec i -- cat < /")
+        self.assertIn('"outcome":"unknown"', done.stderr)
+
+    def test_what_a_daemon_was_at_when_it_was_killed_may_have_been_done(self):
+        self.novactl("instance", "start", "f", "--name", "i")
+        begun = self.directory / "begun"
+        process = self.start_program(NOVACTL, "--json", "instance", "exec", "i", "--", "sh", "-c",
+                                     f"touch {begun}; exec sleep 600", stdin=subprocess.PIPE)
+        await_that(begun.exists, "the command runs")
+        self.process.send_signal(signal.SIGSTOP)
+        os.set_blocking(process.stdin.fileno(), False)
+        with self.assertRaises(BlockingIOError):  # what it was given waits to be sent
+            while os.write(process.stdin.fileno(), bytes(65536)):
+                pass
+        self.process.kill()
+        error = json.loads(process.stderr.read())["error"]
+        self.assertEqual((error["name"], error["outcome"]), ("NOVA_ELOST", "unknown"))
+        self.assertEqual(process.wait(60), 125)
 
     def test_output_that_nobody_takes_holds_up_its_command_and_no_other(self):
         self.novactl("instance", "start", "f", "--name", "i")

@@ -91,9 +91,8 @@ static bool send_input(struct remote *remote)
 		wire_put_end(&remote->out.bytes, "stdin");
 		remote->input = -1;
 	}
-	remote->input_failed = got == -1;
-	if (remote->input_failed)
-		failure("standard input cannot be read, so the command is ended: %m");
+	remote->input_failed = got == -1 ? errno : 0;
+	remote->input_begun |= got >= 0;
 	return !remote->input_failed;
 }
 
@@ -268,7 +267,8 @@ void remote_close(struct remote *remote)
 
 static enum remote_end lost(struct remote *remote)
 {
-	if (!outgoing_left(&remote->out))
+	/* Input is read when all of the request is sent: what waits is that of what has begun. */
+	if (!outgoing_left(&remote->out) || remote->input_begun)
 		return REMOTE_LOST;
 	/* It has not even got the whole request. */
 	no_daemon("the one with process id %d has gone", (int)remote->pid);

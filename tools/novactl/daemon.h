@@ -49,8 +49,9 @@ struct remote {
 	pid_t pid;
 	json_t *hello; /* what the daemon said of itself */
 	char *socket;
-	int input;         /* what is sent of while the request is served; -1: nothing */
-	bool input_failed; /* it could not be read, which has been told */
+	int input; /* what is sent of while the request is served; -1: nothing */
+	bool input_begun;
+	int input_failed; /* it could not be read: an errno */
 };
 /* Connects to the daemon of the home that the settings name. `alike`: only to one of the same
  * version and with the same settings. False: there is none that can be used; with --verbose it is

@@ -34,7 +34,7 @@ static void print_string(struct printer *printer)
 	json_t *text = json_loadb(
 		begin, (size_t)(printer->at - begin), JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	if (text)
-		json_dumpf(text, stdout, JSON_ENCODE_ANY);
+		print_json_value(text, 0);
 	else /* such as half of a surrogate pair */
 		fwrite(begin, 1, (size_t)(printer->at - begin), stdout);
 	json_decref(text);

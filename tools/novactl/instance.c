@@ -130,7 +130,9 @@ static int ask_remote(
 	remote->input = has_input ? STDIN_FILENO : -1;
 	enum remote_end end = remote_ask(remote, request, NULL, 0, on_text, printed, ret_reply);
 	if (remote->input_failed)
-		return STATUS_FAILED;
+		return failure_unknown(NOVA_EIO,
+			"standard input cannot be read, so the command is ended: %s",
+			strerror(remote->input_failed));
 	switch (end) {
 	case REMOTE_REPLIED:
 		return report_reply(*ret_reply);
@@ -138,7 +140,9 @@ static int ask_remote(
 		return failure("the daemon with process id %d is stopping, and its instances end",
 			(int)remote->pid);
 	default:
-		return failure("the daemon with process id %d has ended, and its instances with it",
+		return failure_unknown(NOVA_ELOST,
+			"the daemon with process id %d has ended, and its instances with it: what "
+			"was asked for may have been done",
 			(int)remote->pid);
 	}
 }
@@ -312,7 +316,8 @@ static int exec_show_json(int code, const struct printed *printed)
 		shown(&printed->err, printed->err_total), "truncated", cut, "stdout_bytes",
 		(json_int_t)printed->out_total, "stderr_bytes", (json_int_t)printed->err_total);
 	int status = value ? print_json(value) :
-			     failure("what the command printed is not UTF-8: ask without --json");
+			     report_error(NOVA_EIO, NOVA_OUTCOME_RAN,
+				     "what the command printed is not UTF-8: ask without --json");
 	return status ? STATUS_EXEC : code;
 }
 

@@ -86,7 +86,7 @@ static void tell_job(const nova_job_t *job)
 		puts(text);
 		nova_free(text);
 	} else {
-		printf("%s %s %s%s%s\n", nova_job_id(job), member_text(json, "function"),
+		print_line("%s %s %s%s%s", nova_job_id(job), member_text(json, "function"),
 			member_text(json, "state"), *nova_job_error(job) ? ": " : "",
 			nova_job_error(job));
 	}

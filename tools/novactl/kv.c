@@ -11,13 +11,14 @@
 static struct {
 	const char *file, *prefix, *after, *type;
 	uint64_t if_version;
-	uint32_t ttl_ms, limit;
+	uint64_t ttl_ms;
+	uint32_t limit;
 	bool new;
 } given;
 
 static const struct opt put_options[] = {
 	{ OPT_TEXT, 0, "file", "FILE", "read the value from a file [standard input]", &given.file },
-	{ OPT_DURATION, 0, "ttl", "TIME", "after this time the key is gone [it stays]",
+	{ OPT_LONG_DURATION, 0, "ttl", "TIME", "after this time the key is gone [it stays]",
 		&given.ttl_ms },
 	{ OPT_FLAG, 0, "new", NULL, "only if the key is not there", &given.new },
 	{ OPT_SIZE, 0, "if-version", "N", "only if it has this version", &given.if_version },

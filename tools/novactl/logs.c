@@ -4,9 +4,8 @@
 
 #include "novactl.h"
 
-#define LIMIT       20u
-#define FOLLOW_MS   3600000u /* one look waits so long for another record */
-#define REPLACEMENT "\xef\xbf\xbd"
+#define LIMIT     20u
+#define FOLLOW_MS 3600000u /* one look waits so long for another record */
 
 static struct {
 	bool all, runs, follow, errors;
@@ -54,30 +53,6 @@ static void format_time(uint64_t us, char out[32])
 
 /* --- one record --- */
 
-/* What is no UTF-8 becomes U+FFFD. */
-static json_t *text_json(const char *text, size_t len)
-{
-	json_t *whole = json_stringn(text, len);
-	struct bytes mended = { 0 };
-	for (size_t at = 0; !whole && at < len;) {
-		size_t step = 1;
-		json_t *character = NULL;
-		for (; step <= 4 && at + step <= len; step++)
-			if ((character = json_stringn(text + at, step)))
-				break;
-		if (character)
-			bytes_add(&mended, text + at, step);
-		else
-			bytes_add(&mended, REPLACEMENT, strlen(REPLACEMENT));
-		at += character ? step : 1;
-		json_decref(character);
-	}
-	if (!whole)
-		whole = json_stringn(mended.data ? (const char *)mended.data : "", mended.len);
-	bytes_free(&mended);
-	return whole;
-}
-
 static json_t *record_json(const nova_invocation *r)
 {
 	char started[32];
@@ -105,14 +80,16 @@ static json_t *whole_json(const nova_invocation *r)
 /* Each line behind a mark. What a guest prints must not steer a terminal. */
 static void show_text(const char *mark, const char *text, size_t len)
 {
-	for (size_t at = 0; at < len; at++) {
-		unsigned char c = (unsigned char)text[at];
-		if (at == 0 || text[at - 1] == '\n')
-			fputs(mark, stdout);
-		putchar(c == '\n' || c == '\t' || (c >= ' ' && c != 127) ? c : '?');
+	struct bytes tame = { 0 };
+	bytes_add(&tame, text, len);
+	text_tame(tame.data, len, true);
+	for (const char *at = tame.data, *end = at + len; at < end;) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+		size_t line = (size_t)((newline ? newline : end) - at);
+		printf("%s%.*s\n", mark, (int)line, at);
+		at += line + 1;
 	}
-	if (len && text[len - 1] != '\n')
-		putchar('\n');
+	bytes_free(&tame);
 }
 
 static void show(const nova_invocation *r)
@@ -168,7 +145,7 @@ static void show_next(const nova_invocation *r)
 		return;
 	}
 	json_t *object = whole_json(r);
-	json_dumpf(object, stdout, JSON_COMPACT);
+	print_json_value(object, JSON_COMPACT);
 	putchar('\n');
 	json_decref(object);
 }

@@ -42,6 +42,7 @@ enum opt_kind {
 	OPT_SIZE,     /* uint64_t: bytes or a rate; K, M, G behind the number are powers of 1024 */
 	OPT_MEMORY,   /* uint32_t, MB: "512", "512M", "0.5G" */
 	OPT_DURATION, /* uint32_t, milliseconds: "500ms", "2s", "1m"; a bare number is seconds */
+	OPT_LONG_DURATION, /* uint64_t, the same */
 };
 
 struct opt {
@@ -113,6 +114,8 @@ void help_verb(FILE *out, const struct verb *verb);
 int usage_error(const struct verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Tells a failure that the library did not report, and returns STATUS_FAILED. */
 int failure(const char *format, ...) PRINTF_LIKE(1, 2);
+/* The same for what may have been done all the same; returns STATUS_UNKNOWN. */
+int failure_unknown(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The library's limit; one byte more is read, so that it can refuse. */
 #define PAYLOAD_MAX (6u << 20)
 /* The event of a call, which @FILE or - may stand for, as text that the caller frees; NULL after
@@ -139,12 +142,17 @@ bool use_color(FILE *out);
 const char *member_text(const json_t *object, const char *key);
 json_int_t member_number(const json_t *object, const char *key);
 
+/* As jansson's flags say, but without a newline. The control characters that JSON lets stand in
+ * strings are escaped, too: what a guest says must not steer a terminal. */
+void print_json_value(const json_t *value, size_t flags);
 int print_json(json_t *value); /* takes the reference; STATUS_OK or STATUS_FAILED */
 /* JSON text by libnova, indented; its numbers keep every digit. */
 void print_json_text(const char *text, size_t len);
 int print_yaml(const json_t *value);
 /* One value as YAML or JSON when asked for: true if it was printed. `format` may be NULL. */
 bool print_structured(json_t *value, const char *format, int *ret_status);
+/* One line, as are fields and cells: nothing of it steers a terminal, or begins another line. */
+void print_line(const char *format, ...) PRINTF_LIKE(1, 2);
 /* "Label:      value" with the value in a fixed column. */
 void print_field(const char *label, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -150,6 +150,14 @@ static int set_memory(const struct verb *verb, const struct opt *spec, const cha
 	return 0;
 }
 
+static int set_long_duration(const struct verb *verb, const struct opt *spec, const char *text)
+{
+	if (!parse_scaled(text, time_units, UINT64_MAX, spec->target))
+		return usage_error(verb, "--%s: '%s' is not a time such as 30, 500ms, 90s or 2m",
+			spec->name, text);
+	return 0;
+}
+
 static int set_duration(const struct verb *verb, const struct opt *spec, const char *text)
 {
 	uint64_t ms;
@@ -183,6 +191,8 @@ static int set_option(const struct verb *verb, const struct opt *spec, const cha
 		return set_memory(verb, spec, text);
 	case OPT_DURATION:
 		return set_duration(verb, spec, text);
+	case OPT_LONG_DURATION:
+		return set_long_duration(verb, spec, text);
 	case OPT_END:
 		break;
 	}

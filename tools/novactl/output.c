@@ -18,12 +18,29 @@ json_int_t member_number(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
+/* Within strings, which is where they are. */
+static void print_escaped(const char *text)
+{
+	for (const unsigned char *at = (const unsigned char *)text; *at; at++)
+		if (*at == 127 || (*at == 0xc2 && at[1] < 0xa0))
+			printf("\\u%04x", *at == 127 ? *at : *++at);
+		else
+			putchar(*at);
+}
+
+void print_json_value(const json_t *value, size_t flags)
+{
+	char *text = need(json_dumps(value, flags | JSON_ENCODE_ANY));
+	print_escaped(text);
+	free(text);
+}
+
 int print_json(json_t *value)
 {
 	if (!value)
 		return failure("out of memory");
-	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
-	fputc('\n', stdout);
+	print_json_value(value, JSON_INDENT(2));
+	putchar('\n');
 	json_decref(value);
 	return STATUS_OK;
 }
@@ -43,15 +60,36 @@ bool print_structured(json_t *value, const char *format, int *ret_status)
 	return false;
 }
 
+/* Whatever a guest, a file or a store has put into it. */
+static char *tame_line(const char *format, va_list args) PRINTF_LIKE(1, 0);
+static char *tame_line(const char *format, va_list args)
+{
+	char *line = NULL;
+	if (vasprintf(&line, format, args) < 0)
+		need(NULL);
+	text_tame(line, strlen(line), false);
+	return line;
+}
+
 void print_field(const char *label, const char *format, ...)
 {
 	va_list args;
-	int used = printf("%s: ", label);
-	printf("%*s", used < FIELD_COLUMN ? FIELD_COLUMN - used : 0, "");
 	va_start(args, format);
-	vprintf(format, args);
+	char *value = tame_line(format, args);
 	va_end(args);
-	putchar('\n');
+	int used = printf("%s: ", label);
+	printf("%*s%s\n", used < FIELD_COLUMN ? FIELD_COLUMN - used : 0, "", value);
+	free(value);
+}
+
+void print_line(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	char *line = tame_line(format, args);
+	va_end(args);
+	puts(line);
+	free(line);
 }
 
 void table_begin(struct table *table, size_t columns, const char *const *headings)
@@ -69,8 +107,7 @@ void table_cell(struct table *table, const char *format, ...)
 		table->cells = need(realloc(table->cells, table->capacity * sizeof(*table->cells)));
 	}
 	va_start(args, format);
-	if (vasprintf(&table->cells[table->count++], format, args) < 0)
-		need(NULL);
+	table->cells[table->count++] = tame_line(format, args);
 	va_end(args);
 }
 

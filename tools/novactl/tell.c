@@ -68,6 +68,16 @@ int failure(const char *format, ...)
 	return STATUS_FAILED;
 }
 
+int failure_unknown(int code, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return report_error(code, NOVA_OUTCOME_UNKNOWN, text);
+}
+
 int status_of(int code, int outcome)
 {
 	if (outcome == NOVA_OUTCOME_UNKNOWN)

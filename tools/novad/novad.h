@@ -53,8 +53,6 @@ void base64_write(struct bytes *out, const void *data, size_t len);
 bool base64_read(struct bytes *out, const char *text, size_t len);
 /* Decodes %XX of a part of a URI, in place; false: it is malformed, or has a NUL. */
 bool percent_read(char *text);
-/* As JSON, whatever it holds: what is not UTF-8 becomes U+FFFD. */
-json_t *text_json(const char *data, size_t len);
 void random_hex(char *out, size_t bytes);
 
 /* --- what a body may have: a table, which also becomes the document --- */

@@ -35,6 +35,14 @@ void bytes_add(struct bytes *bytes, const void *data, size_t len);
 void bytes_drop(struct bytes *bytes, size_t len); /* from the front */
 void bytes_free(struct bytes *bytes);
 
+/* --- text of others --- */
+
+/* As JSON, whatever it holds: what is not UTF-8 becomes U+FFFD. */
+json_t *text_json(const char *data, size_t len);
+/* Takes out of it, in place, what would steer a terminal: each byte of a control character and of
+ * what is not UTF-8 becomes a '?'. Newlines and tabs stay with `lines`, else they become spaces. */
+void text_tame(char *text, size_t len, bool lines);
+
 /* Who gets what is to be logged: a level of nova/host.h, and a line. */
 typedef void (*log_fn)(int level, const char *text);
 void log_line(log_fn log, int level, const char *format, ...) PRINTF_LIKE(3, 4);
