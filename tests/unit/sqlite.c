@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What is special about the sqlite store: a file that is damaged, foreign, newer, not writable, or
  * out of room. */
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sqlite3.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -446,6 +448,91 @@ START_TEST(a_disk_that_is_full_from_the_start_is_an_error_too)
 }
 END_TEST
 
+static int count_descriptors(void)
+{
+	char **names;
+	int count = fs_list("/proc/self/fd", &names);
+	strv_free(names, (size_t)count);
+	return count;
+}
+
+/* From none to as many as it needs. */
+START_TEST(a_process_without_descriptors_left_is_told_so_and_has_all_its_rights)
+{
+	fill(1);
+	bool done = false;
+	for (int more = 0; !done && more < 32; more++) {
+		pid_t child = fork();
+		if (child == 0) {
+			struct rlimit limit = { (rlim_t)(count_descriptors() - 1 + more), 1024 };
+			setrlimit(RLIMIT_NOFILE, &limit);
+			int r = try_open();
+			if (r == 0)
+				r = put("g", 7);
+			if (r == 0)
+				_exit(0);
+			const char *said = nova_error_message(error);
+			bool right = r == NOVA_EIO && strstr(said, "Too many open files");
+			if (!right)
+				fprintf(stderr, "%d more: %s\n", more, said);
+			_exit(right ? 1 : 2);
+		}
+		int status;
+		waitpid(child, &status, 0);
+		ck_assert(WIFEXITED(status));
+		ck_assert_int_ne(WEXITSTATUS(status), 2);
+		done = WEXITSTATUS(status) == 0;
+	}
+	ck_assert(done);
+}
+END_TEST
+
+static const char *refused_ending;
+static int refused_errno;
+
+/* As the system does when another thread takes the last descriptor, and gives it back at once. */
+static int open_for_reading_only(const char *file, int flags, int mode)
+{
+	size_t len = strlen(file), end = strlen(refused_ending);
+	if (flags & O_RDWR && len > end && !strcmp(file + len - end, refused_ending)) {
+		errno = refused_errno;
+		return -1;
+	}
+	return open(file, flags, (mode_t)mode);
+}
+
+START_TEST(a_file_that_can_only_be_read_at_this_moment_is_no_lack_of_rights)
+{
+	static const char *const endings[] = { "nova.db", "-wal", "-shm" };
+	static const int reasons[] = { EMFILE, ENFILE, ENOSPC, EDQUOT };
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	sqlite3 *other; /* so that all of its files are there */
+	fill(1);
+	ck_assert_int_eq(sqlite3_open(path, &other), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(other, "SELECT * FROM functions", NULL, NULL, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(endings) * ARRAY_LEN(reasons); i++) {
+		refused_ending = endings[i % ARRAY_LEN(endings)];
+		refused_errno = reasons[i / ARRAY_LEN(endings)];
+		vfs->xSetSystemCall(vfs, "open", (sqlite3_syscall_ptr)open_for_reading_only);
+		int r = try_open();
+		if (r == 0) {
+			AUTO_FREE char *name = str_format("g%zu", i);
+			r = put(name, i + 7);
+			store_sqlite.close(store);
+		}
+		vfs->xSetSystemCall(vfs, "open", NULL);
+		ck_assert(r < 0 || i); /* later ones may have what earlier ones opened */
+		ck_assert_msg(r == 0 || r == NOVA_EIO || r == NOVA_ENOSPC, "%s: %s", refused_ending,
+			nova_error_message(error));
+		nova_error_free(STEAL(error));
+	}
+	ck_ok(try_open());
+	ck_ok(put("g", 6));
+	store_sqlite.close(store);
+	sqlite3_close(other);
+}
+END_TEST
+
 START_TEST(a_home_that_is_not_there_is_not_found)
 {
 	ck_fails_with(NOVA_ENOTFOUND, "nova.db",
@@ -512,6 +599,8 @@ static Suite *sqlite_suite(void)
 	tcase_add_test(tc, a_file_that_another_process_has_locked_is_told_and_can_be_read);
 	tcase_add_test(tc, a_full_disk_is_an_error_and_what_was_there_stays);
 	tcase_add_test(tc, a_disk_that_is_full_from_the_start_is_an_error_too);
+	tcase_add_test(tc, a_process_without_descriptors_left_is_told_so_and_has_all_its_rights);
+	tcase_add_test(tc, a_file_that_can_only_be_read_at_this_moment_is_no_lack_of_rights);
 	tcase_add_test(tc, a_home_that_is_not_there_is_not_found);
 	tcase_add_test(tc, the_settings_choose_the_store);
 	tcase_add_test(tc, a_database_url_alone_chooses_no_store);

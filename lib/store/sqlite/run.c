@@ -43,6 +43,34 @@ static int fail_io(struct connection *c, int rc, const char *doing, nova_error_t
 		sqlite3_errmsg(c->db));
 }
 
+/* Of its files, those that are there. */
+static bool may_write(const struct connection *c)
+{
+	static const char *const endings[] = { "", "-wal", "-shm" };
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		AUTO_FREE char *file = str_format("%s%s", c->path, endings[i]);
+		int r = file ? fs_writable(file) : 0;
+		if (r < 0 && r != -ENOENT)
+			return false;
+	}
+	return true;
+}
+
+/* SQLite opens a file for reading whatever keeps it from writing, such as too many open files. */
+static int fail_readonly(struct connection *c, int rc, const char *doing, nova_error_t **error)
+{
+	if (rc == SQLITE_READONLY_DBMOVED)
+		return nova_fail(error, NOVA_EIO, "%s %s was moved or removed while in use",
+			c->kind->what, c->path);
+	if (rc == SQLITE_READONLY_DIRECTORY || !may_write(c))
+		return nova_fail(error, NOVA_EPERM, "%s %s: cannot %s: no right to write there",
+			c->kind->what, c->path, doing);
+	return nova_fail(error, NOVA_EIO,
+		"%s %s: cannot %s: it could be opened for reading only, though there is the right "
+		"to write: too many open files (ulimit -n)? Try again",
+		c->kind->what, c->path, doing);
+}
+
 int sqlite_fail(struct connection *c, int rc, const char *doing, nova_error_t **error)
 {
 	switch (rc & 0xff) {
@@ -56,11 +84,7 @@ int sqlite_fail(struct connection *c, int rc, const char *doing, nova_error_t **
 			error, ENOSPC, "%s %s: cannot %s", c->kind->what, c->path, doing);
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
-		if (rc == SQLITE_READONLY_DBMOVED)
-			return nova_fail(error, NOVA_EIO, "%s %s was moved or removed while in use",
-				c->kind->what, c->path);
-		return nova_fail(error, NOVA_EPERM, "%s %s: cannot %s: no right to write there",
-			c->kind->what, c->path, doing);
+		return fail_readonly(c, rc, doing, error);
 	case SQLITE_BUSY:
 		return nova_fail(error, NOVA_EIO,
 			"%s %s: cannot %s: another process has kept it locked for "
