@@ -269,12 +269,12 @@ static int run(struct question *q, char *ask, size_t len, nova_error_t **error)
 		"\"op\": one of kv get, put, delete and list, and file get, put, delete and list");
 }
 
-/* What the host cannot do is told to the function without the places of the host. */
-static const char *told(int code, const nova_error_t *failure)
+/* What the host cannot do, whatever the reason, is told to the function without the places of the
+ * host. */
+static bool is_own(int code)
 {
-	bool own = code == NOVA_EINVAL || code == NOVA_ENOTFOUND || code == NOVA_EEXIST ||
-		   code == NOVA_EBUSY || code == NOVA_ETOOBIG || code == NOVA_ELIMIT;
-	return own ? nova_error_message(failure) : AWAY;
+	return code == NOVA_EINVAL || code == NOVA_ENOTFOUND || code == NOVA_EEXIST ||
+	       code == NOVA_EBUSY || code == NOVA_ETOOBIG || code == NOVA_ELIMIT;
 }
 
 int kv_answer(struct kv *kv, const char *space, char *ask, size_t len, struct buf *reply)
@@ -286,8 +286,8 @@ int kv_answer(struct kv *kv, const char *space, char *ask, size_t len, struct bu
 	owe_rate(kv, space, reply->len - before);
 	if (code == 0)
 		return q.r;
-	say_text(&q, "{\"code\":", nova_code_name(code));
-	say_text(&q, ",\"error\":", told(code, failure));
+	say_text(&q, "{\"code\":", nova_code_name(is_own(code) ? code : NOVA_EIO));
+	say_text(&q, ",\"error\":", is_own(code) ? nova_error_message(failure) : AWAY);
 	say(&q, "}");
 	return q.r;
 }

@@ -73,9 +73,10 @@ int kv_put(struct kv *kv, const char *space, const nova_kv_put_opts *o, uint64_t
 	nova_error_t **error)
 {
 	struct store *store;
+	struct kv_turn turn;
 	int code = check_put(kv, o, error);
 	if (code == 0)
-		code = kv_store(kv, &store, error);
+		code = kv_enter(kv, space, &turn, &store, error);
 	if (code < 0)
 		return code;
 	uint64_t now_us = clock_unix_us(), version = 0;
@@ -87,6 +88,7 @@ int kv_put(struct kv *kv, const char *space, const nova_kv_put_opts *o, uint64_t
 		.expires_us = o->ttl_ms ? now_us + o->ttl_ms * 1000 : 0,
 	};
 	code = store->ops->kv->put(store, space, &record, &condition, &kv->keys, &version, error);
+	kv_leave(kv, &turn);
 	if (code == 0 && o->ttl_ms)
 		kv_note_ttl(kv, o->ttl_ms);
 	if (code == 0 && ret_version)
@@ -110,14 +112,19 @@ int kv_get(struct kv *kv, const char *space, const char *key, const nova_kv_entr
 int kv_delete(struct kv *kv, const char *space, const char *key, uint64_t if_version,
 	nova_error_t **error)
 {
-	const struct kv_condition condition = { if_version, false, clock_unix_us() };
 	struct store *store;
+	struct kv_turn turn;
 	int code = kv_text_check("key", key, KV_KEY_MAX, NOVA_EINVAL, error);
 	if (code == 0 && if_version > INT64_MAX)
 		code = nova_fail(error, NOVA_EINVAL, "if_version: there is no such version");
 	if (code == 0)
-		code = kv_store(kv, &store, error);
-	return code < 0 ? code : store->ops->kv->remove(store, space, key, &condition, error);
+		code = kv_enter(kv, space, &turn, &store, error);
+	if (code < 0)
+		return code;
+	const struct kv_condition condition = { if_version, false, clock_unix_us() };
+	code = store->ops->kv->remove(store, space, key, &condition, error);
+	kv_leave(kv, &turn);
+	return code;
 }
 
 static int give(struct kv_record *records, size_t count, const nova_kv_entry ***ret_entries,

@@ -69,16 +69,17 @@ int kv_file_put(struct kv *kv, const char *space, const nova_file_put_opts *o, n
 {
 	char hash[SHA256_HEX];
 	struct store *store;
+	struct kv_turn turn;
 	const void *data = o->data ? o->data : "";
 	int code = check_put(kv, o, error);
 	if (code == 0)
 		code = hash_ready(error);
+	if (code == 0 && sha256_hex(data, o->data_len, hash) < 0)
+		code = nova_oom(error);
 	if (code == 0)
-		code = kv_store(kv, &store, error);
+		code = kv_enter(kv, space, &turn, &store, error);
 	if (code < 0)
 		return code;
-	if (sha256_hex(data, o->data_len, hash) < 0)
-		return nova_oom(error);
 	const struct file_record record = {
 		.name = (char *)(uintptr_t)o->name,
 		.type = (char *)(uintptr_t)(o->type ? o->type : TYPE_DEFAULT),
@@ -87,7 +88,9 @@ int kv_file_put(struct kv *kv, const char *space, const nova_file_put_opts *o, n
 		.len = o->data_len,
 		.updated_us = clock_unix_us(),
 	};
-	return store->ops->kv->put_file(store, space, &record, &kv->files, error);
+	code = store->ops->kv->put_file(store, space, &record, &kv->files, error);
+	kv_leave(kv, &turn);
+	return code;
 }
 
 int kv_file_get(struct kv *kv, const char *space, const char *name, const nova_file **ret_file,
@@ -106,10 +109,15 @@ int kv_file_get(struct kv *kv, const char *space, const char *name, const nova_f
 int kv_file_delete(struct kv *kv, const char *space, const char *name, nova_error_t **error)
 {
 	struct store *store;
+	struct kv_turn turn;
 	int code = kv_text_check("name", name, KV_NAME_MAX, NOVA_EINVAL, error);
 	if (code == 0)
-		code = kv_store(kv, &store, error);
-	return code < 0 ? code : store->ops->kv->remove_file(store, space, name, error);
+		code = kv_enter(kv, space, &turn, &store, error);
+	if (code < 0)
+		return code;
+	code = store->ops->kv->remove_file(store, space, name, error);
+	kv_leave(kv, &turn);
+	return code;
 }
 
 static int give(struct file_record *records, size_t count, const nova_file ***ret_files,

@@ -19,6 +19,7 @@ void kv_init(struct kv *kv, struct store *base, const nova_config_t *config)
 		.rate = config_u64(config, "kv.rate"),
 	};
 	pthread_mutex_init(&kv->lock, NULL);
+	pthread_mutex_init(&kv->turns_lock, NULL);
 }
 
 void kv_done(struct kv *kv)
@@ -29,6 +30,7 @@ void kv_done(struct kv *kv)
 		kv->store->ops->close(kv->store);
 	strv_free(kv->orphans, kv->orphan_count);
 	pthread_mutex_destroy(&kv->lock);
+	pthread_mutex_destroy(&kv->turns_lock);
 }
 
 int kv_store(struct kv *kv, struct store **ret_store, nova_error_t **error)
@@ -90,6 +92,9 @@ int kv_open(void *of, bool makes, struct store **ret_store, nova_error_t **error
 void kv_clear(struct kv *kv, const char *space)
 {
 	struct store *store;
-	if (is_there(kv) && kv_store(kv, &store, NULL) == 0)
-		store->ops->kv->clear(store, space, NULL);
+	struct kv_turn turn;
+	if (!is_there(kv) || kv_enter(kv, space, &turn, &store, NULL) < 0)
+		return;
+	store->ops->kv->clear(store, space, NULL);
+	kv_leave(kv, &turn);
 }

@@ -14,6 +14,13 @@
 #include "rate/rate.h"
 #include "store/store.h"
 
+/* Somebody who changes what a function keeps, or waits for that. */
+struct kv_turn {
+	const char *space;
+	pthread_cond_t come;
+	struct kv_turn *next;
+};
+
 struct kv {
 	struct store *base; /* with the functions; borrowed */
 	const nova_config_t *config;
@@ -29,6 +36,8 @@ struct kv {
 	uint64_t sweep_at, orphans_at;
 	char **orphans; /* spaces without a function when it was looked last; a tick's own */
 	size_t orphan_count;
+	pthread_mutex_t turns_lock; /* guards those below */
+	struct kv_turn *turns;      /* in the order in which they came */
 };
 
 /* Opens nothing yet. */
@@ -86,6 +95,11 @@ void kv_note_ttl(struct kv *kv, uint64_t ttl_ms);
 
 /* Opened when it is needed first. It stays. */
 int kv_store(struct kv *kv, struct store **ret_store, nova_error_t **error);
+/* The same for one who changes something: when nobody else of this process changes what is in that
+ * space, until kv_leave(). NOVA_EIO: others took too long. */
+int kv_enter(struct kv *kv, const char *space, struct kv_turn *ret_turn, struct store **ret_store,
+	nova_error_t **error);
+void kv_leave(struct kv *kv, struct kv_turn *turn);
 /* NOVA_EINVAL. */
 int kv_page(const nova_kv_list_opts *opts, struct kv_page *ret_page, nova_error_t **error);
 
