@@ -52,7 +52,8 @@ enum nova_import_flags {
 
 /**
  * Adds everything that is in an archive: all of it, or nothing, also if the process is killed. The
- * archive is read to its end and checked before anything counts; it may come from anybody.
+ * archive is read to its end and checked before anything counts; it may come from anybody. Others
+ * register, call and keep something meanwhile.
  * @param nova the platform; without #NOVA_IMPORT_MERGE its store must be empty
  * @param path of the archive
  * @param flags of enum nova_import_flags
@@ -62,7 +63,8 @@ enum nova_import_flags {
  *  - NOVA_ECORRUPT: it is no archive of nova_export(), or is damaged; or the store is
  *  - NOVA_ENOTSUP: a newer libnova made it; or a module of the library is missing
  *  - NOVA_ETOOBIG: it lists more than this library reads
- *  - NOVA_EBUSY: after fork()
+ *  - NOVA_EBUSY: another import into the same store is under way, and was for 10 s; also after
+ *    fork()
  *  - NOVA_ENOTFOUND, NOVA_EPERM, NOVA_EIO, NOVA_ENOSPC, NOVA_ENOMEM: the host refused something
  * Since 0.1.
  */

@@ -63,10 +63,10 @@ static bool is_among(char *const *ids, size_t count, const char *id)
 
 /*
  * Of functions whose deletion was cut off, or which wrote while they were deleted. Spaces are
- * looked at first: a function is there before its space is. But an import puts the space first, and
- * the function a moment later: so only what had no function at the look before either is removed.
+ * looked at first: a function is there before its space is. But who has been deleted may still
+ * write: so only what had no function at the look before either is removed.
  */
-static void remove_orphans(struct kv *kv, struct store *store)
+static void look_for_orphans(struct kv *kv, struct store *store)
 {
 	char **spaces = NULL;
 	size_t count = 0, functions = 0, kept = 0;
@@ -93,6 +93,17 @@ static void remove_orphans(struct kv *kv, struct store *store)
 	kv->orphan_count = kept;
 }
 
+/* An import puts spaces before it does their functions: while one is under way nobody knows. */
+static void remove_orphans(struct kv *kv, struct store *store)
+{
+	const struct transfer_ops *transfer = kv->base->ops->transfer;
+	struct transfer_lock *lock = NULL;
+	if (transfer->lock(kv->base, 0, &lock, NULL) < 0)
+		return;
+	look_for_orphans(kv, store);
+	transfer->unlock(lock);
+}
+
 static bool take_due(uint64_t *at)
 {
 	bool due = deadline_passed(*at);
@@ -106,8 +117,9 @@ void kv_tick(struct kv *kv)
 {
 	pthread_mutex_lock(&kv->lock);
 	struct store *store = kv->store;
-	bool sweeps = store && take_due(&kv->sweep_at);
 	bool orphans = store && take_due(&kv->orphans_at);
+	/* what another process has put, or imported, is swept as well */
+	bool sweeps = store && (take_due(&kv->sweep_at) || orphans);
 	pthread_mutex_unlock(&kv->lock);
 	uint64_t next = sweeps ? sweep(store) : NEVER;
 	if (orphans)

@@ -27,7 +27,10 @@ int nova_import(nova_t *nova, const char *path, uint32_t flags, nova_error_t **e
 			"flags is %#x: NOVA_IMPORT_MERGE is all there is", (unsigned)flags);
 	int code = registry_check_process(&nova->registry, error);
 	const struct kept kept = kept_of(nova);
-	return code < 0 ? code :
-			  registry_import(
-				  &nova->registry, &kept, path, flags & NOVA_IMPORT_MERGE, error);
+	if (code == 0)
+		code = registry_import(
+			&nova->registry, &kept, path, flags & NOVA_IMPORT_MERGE, error);
+	if (code == 0)
+		kv_note_ttl(&nova->kv, 0); /* of what was imported; none is known */
+	return code;
 }

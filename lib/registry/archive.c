@@ -5,10 +5,12 @@
  * blobs/HASH for each file that a row needs.
  *
  * Who exports locks nobody out. If a file is gone that a row needed, as its function was deleted
- * meanwhile, it begins anew; in the end with the lock of the blobs. Who imports has that lock, puts
- * the blobs first, which nobody needs yet, then what functions keep that are not there yet, and the
- * rows last, in one transaction: a process that dies in between leaves blobs without users, which
- * the next registry_open() removes, and spaces without functions, which kv_tick() removes.
+ * meanwhile, it begins anew; in the end with the lock of the blobs. Who imports sees first whether
+ * the rows could be added. Then it puts what functions keep that are not there yet, which takes
+ * long and locks nobody out; then, with the lock of the blobs, these, which nobody needs yet; and
+ * the rows last, in one transaction. A process that dies in between leaves spaces without
+ * functions, which the same import takes the place of and kv_tick() removes, and blobs without
+ * users, which the next registry_open() removes. One imports at a time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +27,7 @@
 #define ROWS_MOST     (1u << 30)
 #define KEPT_MOST     ((UINT64_C(8) << 30) - 1) /* as any file of a tar */
 #define BLOBS_MOST    1000000u
+#define PATIENCE_MS   10000u /* for another import */
 #define PIECE         (1u << 20)
 #define TRIES         5 /* of an export */
 #define TRIES_FREE    2 /* of them without the lock */
@@ -297,14 +300,19 @@ struct import {
 	char *beside;   /* a name for files on their way */
 	int64_t schema; /* of its rows */
 	bool merges;
-	struct rows rows, kept; /* the latter: not open unless there are any */
-	json_t *ids;            /* of functions */
-	json_t *hashes;         /* that are needed, and were not put */
-	struct text_list put;   /* by this import */
+	struct transfer_lock *lock;
+	struct rows rows, kept;  /* the latter: not open unless there are any */
+	json_t *ids;             /* of functions */
+	struct store *kept_into; /* NULL: nothing was put into it */
+	int blobs_lock;
+	json_t *hashes;       /* that are needed, and were not put */
+	struct text_list put; /* by this import */
 };
 
 static void import_done(struct import *i)
 {
+	i->registry->store->ops->transfer->unlock(i->lock);
+	fd_close(i->blobs_lock);
 	tar_reader_free(i->from);
 	free(i->beside);
 	rows_done(&i->rows);
@@ -438,8 +446,6 @@ static int read_rows(struct import *i, nova_error_t **error)
 
 static int read_kept_rows(struct import *i, uint64_t size, nova_error_t **error)
 {
-	if (i->kept.fd >= 0)
-		return fail_foreign(i, "it has " KEPT " twice", error);
 	if (size > KEPT_MOST)
 		return fail_foreign(i, KEPT " in it is too long", error);
 	int r = rows_new(i->beside, &i->kept, error);
@@ -447,6 +453,24 @@ static int read_kept_rows(struct import *i, uint64_t size, nova_error_t **error)
 		r = copy_rows(i, &i->kept, size, error);
 	rows_rewind(&i->kept);
 	return r;
+}
+
+/* Once it is known that the functions can be added. Nobody sees it before they are. */
+static int put_kept(struct import *i, nova_error_t **error)
+{
+	const struct transfer_source from = { .next = next_kept, .userdata = i };
+	int r = i->kept_store->open(i->kept_store->userdata, true, &i->kept_into, error);
+	return r < 0 ? r : i->kept_into->ops->transfer->restore(i->kept_into, &from, error);
+}
+
+/* There are no such functions, as long as nobody else imports. */
+static void forget_kept(const struct import *i)
+{
+	const char *id;
+	json_t *value;
+	if (i->kept_into)
+		json_object_foreach(i->ids, id, value)
+			i->kept_into->ops->kv->clear(i->kept_into, id, NULL);
 }
 
 /* The rest of the last page is zero. */
@@ -492,20 +516,37 @@ static int put_blob(struct import *i, const char *hash, uint64_t size, nova_erro
 
 /* No name of it becomes a path: it is a hash that a row needs and that was not there before, or
  * refused. */
+static int read_blob(struct import *i, const char *name, uint64_t size, nova_error_t **error)
+{
+	const char *hash = str_starts(name, BLOBS) ? name + strlen(BLOBS) : "";
+	if (!strcmp(name, KEPT))
+		return fail_foreign(i, "it has " KEPT " twice, or not before its " BLOBS, error);
+	if (!json_object_get(i->hashes, hash))
+		return fail_foreign(i, "it has a file that no row of it needs", error);
+	int r = put_blob(i, hash, size, error);
+	json_object_del(i->hashes, hash);
+	return r;
+}
+
 static int read_rest(struct import *i, nova_error_t **error)
 {
+	struct blobs *blobs = i->registry->blobs;
 	char name[TAR_NAME];
 	uint64_t size;
-	int r;
-	while ((r = tar_next(i->from, name, &size, error)) > 0) {
-		const char *hash = str_starts(name, BLOBS) ? name + strlen(BLOBS) : "";
-		bool is_blob = json_object_get(i->hashes, hash);
-		if (!is_blob && strcmp(name, KEPT) != 0)
-			return fail_foreign(i, "it has a file that no row of it needs", error);
-		r = is_blob ? put_blob(i, hash, size, error) : read_kept_rows(i, size, error);
-		if (r < 0)
-			return r;
-		json_object_del(i->hashes, hash);
+	int r = tar_next(i->from, name, &size, error);
+	if (r > 0 && !strcmp(name, KEPT)) {
+		r = read_kept_rows(i, size, error);
+		if (r == 0)
+			r = put_kept(i, error);
+		if (r == 0)
+			r = tar_next(i->from, name, &size, error);
+	}
+	int locked = r < 0 ? r : blobs->ops->lock(blobs, true, &i->blobs_lock, error);
+	r = locked < 0 ? locked : r;
+	while (r > 0) {
+		r = read_blob(i, name, size, error);
+		if (r == 0)
+			r = tar_next(i->from, name, &size, error);
 	}
 	return r;
 }
@@ -529,40 +570,58 @@ static int check_blobs(struct import *i, nova_error_t **error)
 	return 0;
 }
 
-/* Once it is known that the functions can be added. Nobody sees it before they are. */
-static int put_kept(void *userdata, nova_error_t **error)
+static int check_lock(void *userdata, nova_error_t **error)
 {
-	struct import *i = userdata;
-	struct store *store;
-	const struct transfer_source from = { .next = next_kept, .userdata = i };
-	if (i->kept.fd < 0)
-		return 0;
-	int r = i->kept_store->open(i->kept_store->userdata, true, &store, error);
-	return r < 0 ? r : store->ops->transfer->restore(store, &from, error);
+	const struct import *i = userdata;
+	return i->registry->store->ops->transfer->check_lock(i->lock, error);
 }
 
-static int import_all(struct import *i, nova_error_t **error)
+static int add_rows(struct import *i, bool rehearses, nova_error_t **error)
 {
 	struct store *store = i->registry->store;
+	const struct transfer_source from = { i->schema, i->merges, rehearses, next_row, check_lock,
+		i };
+	rows_rewind(&i->rows);
+	return store->ops->transfer->restore(store, &from, error);
+}
+
+/* All that comes before the rows. */
+static int prepare_import(struct import *i, nova_error_t **error)
+{
 	int r = check_manifest(i, error);
 	if (r == 0)
 		r = read_rows(i, error);
 	if (r == 0)
+		r = add_rows(i, true, error);
+	if (r == 0)
 		r = read_rest(i, error);
 	if (r == 0)
 		r = check_blobs(i, error);
-	const struct transfer_source from = { i->schema, i->merges, next_row, put_kept, i };
-	return r < 0 ? r : store->ops->transfer->restore(store, &from, error);
+	if (r < 0)
+		forget_kept(i);
+	return r;
 }
 
-static int begin_import(struct import *i, int *ret_lock, nova_error_t **error)
+/* What failed with the rows may have been done all the same: a server has not answered. */
+static int import_all(struct import *i, nova_error_t **error)
 {
+	int r = prepare_import(i, error);
+	if (r == 0)
+		r = add_rows(i, false, error);
+	for (size_t n = 0; r < 0 && n < i->put.count; n++)
+		blob_drop(i->registry, i->put.items[n]);
+	return r;
+}
+
+static int begin_import(struct import *i, nova_error_t **error)
+{
+	struct store *store = i->registry->store;
 	struct blobs *blobs = i->registry->blobs;
 	i->hashes = json_object();
 	i->ids = json_object();
 	int r = i->hashes && i->ids ? tar_reader_new(i->path, &i->from, error) : nova_oom(error);
 	if (r == 0)
-		r = blobs->ops->lock(blobs, true, ret_lock, error);
+		r = store->ops->transfer->lock(store, PATIENCE_MS, &i->lock, error);
 	if (r == 0)
 		r = blobs->ops->begin(blobs, &i->beside, error);
 	return r < 0 ? r : rows_new(i->beside, &i->rows, error);
@@ -577,13 +636,8 @@ int registry_import(struct registry *registry, const struct kept *kept, const ch
 		.path = path,
 		.merges = merges,
 		.rows = { .fd = -1 },
-		.kept = { .fd = -1 } };
-	AUTO_FD int lock = -1;
-	int r = begin_import(&i, &lock, error);
-	if (r < 0)
-		return r;
-	r = import_all(&i, error);
-	for (size_t n = 0; r < 0 && n < i.put.count; n++)
-		blob_drop(registry, i.put.items[n]);
-	return r;
+		.kept = { .fd = -1 },
+		.blobs_lock = -1 };
+	int r = begin_import(&i, error);
+	return r < 0 ? r : import_all(&i, error);
 }

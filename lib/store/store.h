@@ -471,7 +471,7 @@ struct kv_ops {
 	 * expired, 0: none. */
 	int (*sweep)(
 		struct store *store, uint64_t now_us, uint64_t *ret_next_us, nova_error_t **error);
-	/* The functions that have something. Free with strv_free(). */
+	/* The functions that have, or had, something. Free with strv_free(). */
 	int (*spaces)(
 		struct store *store, char ***ret_spaces, size_t *ret_count, nova_error_t **error);
 };
@@ -481,24 +481,44 @@ struct kv_ops {
 struct transfer_source {
 	/* Of its rows, which is not newer than this one: what has come since has its default. */
 	int64_t schema;
-	bool merges; /* what is there stays */
+	bool merges;    /* what is there stays */
+	bool rehearses; /* nothing is added: it is only seen whether it could be */
 	/* 1: a row, as {"TABLE": row}; 0: that was the last one. */
 	int (*next)(void *userdata, json_t **ret_line, nova_error_t **error);
-	/* All is there, and nothing counts yet, nor will if this fails. NULL: does nothing. */
+	/* All is there, and nothing counts yet, nor will if this fails. NULL: does nothing. Not
+	 * asked by what functions keep. */
 	int (*last)(void *userdata, nova_error_t **error);
 	void *userdata;
 };
 
+struct transfer_lock;
+
 struct transfer_ops {
+	/*
+	 * Of the store of functions: keeps others, on all hosts that share it, from importing, and
+	 * from removing what functions keep that are not there, until it is given back.
+	 * NOVA_EBUSY: another one has it, and still had after that time.
+	 */
+	int (*lock)(struct store *store, uint64_t patience_ms, struct transfer_lock **ret_lock,
+		nova_error_t **error);
+	/* A server may have lost it. */
+	int (*check_lock)(struct transfer_lock *lock, nova_error_t **error);
+	void (*unlock)(struct transfer_lock *lock); /* NULL is accepted */
 	/* The schema of what dump() gives. NULL: rows tell no such thing. */
 	int64_t (*schema)(struct store *store);
 	/* As it is at one moment, in the order in which restore() wants it. The row is lent. */
 	int (*dump)(struct store *store,
 		int (*take)(void *userdata, const char *table, json_t *row, nova_error_t **error),
 		void *userdata, nova_error_t **error);
-	/* Adds what the source gives: all of it, or nothing. NOVA_EEXIST: there is one of that
+	/*
+	 * Adds what the source gives: all of it, or nothing. NOVA_EEXIST: there is one of that
 	 * name, or, unless it merges, one of any. NOVA_ECORRUPT: the rows are not what dump()
-	 * gives, or not what can be in a store. */
+	 * gives, or not what can be in a store.
+	 *
+	 * What functions keep is added a portion after the other, so that others can write in
+	 * between, and takes the place of what their spaces have: with the lock, and before there
+	 * are such functions. If it fails, some of it is there.
+	 */
 	int (*restore)(
 		struct store *store, const struct transfer_source *from, nova_error_t **error);
 };

@@ -63,6 +63,29 @@ static size_t count_spaces(void)
 	return count;
 }
 
+static int count_entry(void *userdata, const char *table, json_t *row, nova_error_t **ignored)
+{
+	(void)row;
+	(void)ignored;
+	*(size_t *)userdata += !strcmp(table, "kv_entries");
+	return 0;
+}
+
+/* Also those that have expired. */
+static size_t count_entries(void)
+{
+	size_t count = 0;
+	ck_ok(kv.store->ops->transfer->dump(kv.store, count_entry, &count, &error));
+	return count;
+}
+
+/* As if it were time to look for spaces that no function has. */
+static void look_now(void)
+{
+	kv.orphans_at = 0;
+	kv_tick(&kv);
+}
+
 START_TEST(a_tick_is_asked_for_when_something_expires)
 {
 	put("stays", 0);
@@ -103,10 +126,10 @@ START_TEST(a_tick_removes_a_portion_and_asks_for_the_next)
 	while (!deadline_passed(end))
 		continue;
 	tick_now();
-	ck_assert_uint_eq(count_spaces(), 1);
+	ck_assert_uint_eq(count_entries(), 1);
 	ck_assert_uint_lt(wanted, deadline_in_ms(1000));
 	tick_now();
-	ck_assert_uint_eq(count_spaces(), 0);
+	ck_assert_uint_eq(count_entries(), 0);
 	ck_assert_uint_eq(wanted, NEVER);
 }
 END_TEST
@@ -114,12 +137,53 @@ END_TEST
 START_TEST(a_space_goes_that_had_no_function_twice)
 {
 	put("k", 0);
-	kv.orphans_at = 0;
-	kv_tick(&kv);
-	ck_assert_uint_eq(count_spaces(), 1); /* its function may be about to be imported */
-	kv.orphans_at = 0;
-	kv_tick(&kv);
+	look_now();
+	ck_assert_uint_eq(count_spaces(), 1); /* a call of it may still be about to write */
+	look_now();
 	ck_assert_uint_eq(count_spaces(), 0);
+	ck_assert_uint_eq(count_entries(), 0);
+}
+END_TEST
+
+START_TEST(a_space_that_is_empty_goes_as_well)
+{
+	put("k", 0);
+	ck_ok(kv_delete(&kv, A, "k", 0, &error));
+	look_now();
+	ck_assert_uint_eq(count_spaces(), 1);
+	look_now();
+	ck_assert_uint_eq(count_spaces(), 0);
+}
+END_TEST
+
+START_TEST(no_space_goes_while_an_import_puts_them)
+{
+	struct transfer_lock *lock;
+	put("of a function that was deleted, and comes again", 0);
+	look_now();
+	ck_ok(base->ops->transfer->lock(base, 0, &lock, &error));
+	look_now();
+	look_now();
+	ck_assert_uint_eq(count_entries(), 1);
+	base->ops->transfer->unlock(lock);
+	look_now();
+	ck_assert_uint_eq(count_entries(), 0);
+}
+END_TEST
+
+START_TEST(what_another_process_has_put_or_imported_is_swept_as_well)
+{
+	const struct kv_record record = {
+		.key = (char[]){ "k" }, .value = (char[]){ "" }, .expires_us = 1
+	};
+	const struct kv_condition any = { .now_us = 1 };
+	uint64_t version;
+	put("stays", 0);
+	tick_now(); /* nothing goes, as far as is known */
+	ck_ok(kv.store->ops->kv->put(kv.store, A, &record, &any, &kv.keys, &version, &error));
+	ck_assert_uint_eq(count_entries(), 2);
+	look_now();
+	ck_assert_uint_eq(count_entries(), 1);
 }
 END_TEST
 
@@ -133,6 +197,9 @@ static Suite *kv_suite(void)
 	tcase_add_test(tc, a_tick_that_is_too_early_asks_for_the_right_one);
 	tcase_add_test(tc, a_tick_removes_a_portion_and_asks_for_the_next);
 	tcase_add_test(tc, a_space_goes_that_had_no_function_twice);
+	tcase_add_test(tc, a_space_that_is_empty_goes_as_well);
+	tcase_add_test(tc, no_space_goes_while_an_import_puts_them);
+	tcase_add_test(tc, what_another_process_has_put_or_imported_is_swept_as_well);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -13,7 +13,8 @@ static int take(struct sql_session *session, enum sql_purpose purpose, nova_erro
 	struct connection *c = NULL;
 	int r = postgres_check_process(s, error);
 	if (r == 0)
-		r = pool_take(s, &c, error);
+		r = purpose == SQL_COPIES ? pool_take_passing(s, &c, error) :
+					    pool_take(s, &c, error);
 	if (r < 0)
 		return r;
 	c->purpose = purpose;
@@ -283,6 +284,14 @@ static int set_version(struct sql_session *session, int64_t version_now, nova_er
 	return sql ? execute(session, sql, "note the schema version", error) : nova_oom(error);
 }
 
+/* It is the session's at the server, and goes with the connection. */
+static int lock_imports(struct sql_session *session, nova_error_t **error)
+{
+	int64_t has = 0;
+	int r = ask_number(session, "SELECT pg_try_advisory_lock(1852798576)::int", &has, error);
+	return r < 0 ? r : has != 0;
+}
+
 /* Of names, and whatever is compared, the order is that of the bytes. */
 static const char *const words[][2] = {
 	{ "INTEGER PRIMARY KEY AUTOINCREMENT", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY" },
@@ -316,4 +325,5 @@ const struct sql_driver postgres_driver = {
 	.execute = execute,
 	.version = version,
 	.set_version = set_version,
+	.lock_imports = lock_imports,
 };

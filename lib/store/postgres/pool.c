@@ -125,8 +125,25 @@ int pool_take(struct postgres_store *s, struct connection **ret, nova_error_t **
 	return c ? 0 : make_connection(s, ret, error);
 }
 
+int pool_take_passing(struct postgres_store *s, struct connection **ret, nova_error_t **error)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+	int r = c ? postgres_connect(&s->server, &c->pg, error) : nova_oom(error);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	c->passing = true;
+	*ret = c;
+	return 0;
+}
+
 void pool_give(struct postgres_store *s, struct connection *c)
 {
+	if (c->passing) {
+		disconnect(c);
+		return;
+	}
 	if (c->lost || PQstatus(c->pg) != CONNECTION_OK ||
 		PQtransactionStatus(c->pg) != PQTRANS_IDLE) {
 		disconnect(c);

@@ -15,6 +15,7 @@ struct connection {
 	PGconn *pg;
 	bool prepared[SQL_STATEMENTS];
 	bool lost;                /* nothing more can be asked here */
+	bool passing;             /* it is not the pool's, and goes with its session */
 	enum sql_purpose purpose; /* of the session that has it */
 	/* of the session */
 	PGresult *result;
@@ -144,6 +145,8 @@ int postgres_check_process(const struct postgres_store *store, nova_error_t **er
 
 int pool_take(
 	struct postgres_store *store, struct connection **ret_connection, nova_error_t **error);
+/* One besides those of the pool; it ends when it is given back. */
+int pool_take_passing(struct postgres_store *store, struct connection **ret, nova_error_t **error);
 void pool_give(struct postgres_store *store, struct connection *connection);
 void pool_close(struct pool *pool);
 

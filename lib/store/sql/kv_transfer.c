@@ -104,75 +104,144 @@ static int dump(struct store *store,
 
 /* --- in --- */
 
+#define PORTION_ROWS  256u
+#define PORTION_BYTES (1u << 20)
+
+/* A row on its way; its values borrow from the others. */
+struct line {
+	json_t *json;
+	const struct table *table;
+	struct sql_value values[KEPT_COLUMNS];
+	void *owned[KEPT_COLUMNS];
+	size_t count;
+};
+
+/* What is added by one transaction, which waits for nothing else meanwhile. */
+struct portion {
+	struct line lines[PORTION_ROWS];
+	size_t count, bytes;
+};
+
 static int fail_row(
-	const struct table *table, const json_t *row, const char *why, nova_error_t **error)
+	const struct table *table, const char *function, const char *why, nova_error_t **error)
 {
-	const char *function = json_string_value(json_object_get(row, "function"));
 	return nova_fail(
 		error, NOVA_ECORRUPT, "%s %.36s: %s", table->kind, function ? function : "?", why);
 }
 
-/* A space of that function may be left of one that was deleted. */
-static int put(struct sql_session *session, const struct table *table, const json_t *row,
-	const struct sql_value *values, size_t count, nova_error_t **error)
+static const char *function_of(const struct line *line)
+{
+	return line->values[0].data;
+}
+
+static bool take_columns(const json_t *row, struct line *line)
+{
+	const struct table *table = line->table;
+	bool good = true;
+	for (size_t i = 0; good && table->columns[i]; i++, line->count++)
+		good = sql_value_from_json(json_object_get(row, table->columns[i]),
+			       &line->values[i], &line->owned[i]) &&
+		       line->values[i].type == table->types[i];
+	return good && line->count == json_object_size(row);
+}
+
+static int read_row(const json_t *row, struct line *line, nova_error_t **error)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
-	uint64_t changes = 0;
-	int r = table->check(values, &failure);
+	if (!take_columns(row, line))
+		return fail_row(line->table, json_string_value(json_object_get(row, "function")),
+			"it has not its columns, or values that none of them can have", error);
+	int r = line->table->check(line->values, &failure);
 	if (r == NOVA_ECORRUPT)
-		return fail_row(table, row, nova_error_message(failure), error);
-	if (r == 0 && table == tables)
-		r = sql_clear_space(session, values[0].data, &failure);
-	if (r == 0)
-		r = sql_do(session, table->restore, values, count, &changes, &failure);
-	if (r == NOVA_EEXIST)
-		return fail_row(table, row, "it is there twice", error);
-	if (r == NOVA_EBUSY || (r == 0 && !changes))
-		return fail_row(table, row, "the archive lacks what it refers to", error);
+		return fail_row(line->table, function_of(line), nova_error_message(failure), error);
 	if (r < 0 && error)
 		*error = STEAL(failure);
 	return r;
 }
 
-static int insert(struct sql_session *session, const struct table *table, const json_t *row,
-	nova_error_t **error)
+static void portion_clear(struct portion *portion)
 {
-	struct sql_value values[KEPT_COLUMNS];
-	void *owned[KEPT_COLUMNS] = { NULL };
-	size_t count = 0;
-	bool good = true;
-	for (; good && table->columns[count]; count++)
-		good = sql_value_from_json(json_object_get(row, table->columns[count]),
-			       &values[count], &owned[count]) &&
-		       values[count].type == table->types[count];
-	good = good && count == json_object_size(row);
-	int r = good ? put(session, table, row, values, count, error) :
-		       fail_row(table, row,
-			       "it has not its columns, or values that none of them can have",
-			       error);
-	for (size_t i = 0; i < KEPT_COLUMNS; i++)
-		free(owned[i]);
+	for (size_t i = 0; i < portion->count; i++) {
+		for (size_t n = 0; n < KEPT_COLUMNS; n++)
+			free(portion->lines[i].owned[n]);
+		json_decref(portion->lines[i].json);
+	}
+	portion->count = portion->bytes = 0;
+}
+
+/* Takes it. */
+static int add_line(struct portion *portion, json_t *json, nova_error_t **error)
+{
+	struct line *line = &portion->lines[portion->count++];
+	void *at = json_object_iter(json);
+	const struct table *table = find_table(json_object_iter_key(at));
+	*line = (struct line){ .json = json, .table = table };
+	if (!table)
+		return nova_fail(error, NOVA_ECORRUPT,
+			"there is a row of '%.40s', a table that this libnova does not know",
+			json_object_iter_key(at));
+	int r = read_row(json_object_iter_value(at), line, error);
+	for (size_t i = 0; i < line->count; i++)
+		portion->bytes += line->values[i].len;
 	return r;
+}
+
+/* 1: there may be more behind it. */
+static int read_portion(
+	const struct transfer_source *from, struct portion *portion, nova_error_t **error)
+{
+	json_t *next = NULL;
+	int r = 1;
+	while (r > 0 && portion->count < PORTION_ROWS && portion->bytes < PORTION_BYTES) {
+		r = from->next(from->userdata, &next, error);
+		int bad = r > 0 ? add_line(portion, STEAL(next), error) : 0;
+		r = bad < 0 ? bad : r;
+	}
+	return r;
+}
+
+/* A space of that function may be left of one that was deleted, or of an import that was cut
+ * off. */
+static int put(struct sql_session *session, const struct line *line, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *failure = NULL;
+	uint64_t changes = 0;
+	int r = line->table == tables ? sql_clear_space(session, function_of(line), &failure) : 0;
+	if (r == 0)
+		r = sql_do(session, line->table->restore, line->values, line->count, &changes,
+			&failure);
+	if (r == NOVA_EEXIST)
+		return fail_row(line->table, function_of(line), "it is there twice", error);
+	if (r == NOVA_EBUSY || (r == 0 && !changes))
+		return fail_row(line->table, function_of(line),
+			"the archive lacks what it refers to", error);
+	if (r < 0 && error)
+		*error = STEAL(failure);
+	return r;
+}
+
+static int write_portion(struct store *store, const struct portion *portion, nova_error_t **error)
+{
+	AUTO_SQL struct sql_session session = { 0 };
+	int r = sql_start(store, SQL_LOGS, &session, error);
+	if (r == 0)
+		r = sql_begin(&session, error);
+	for (size_t i = 0; r == 0 && i < portion->count; i++)
+		r = put(&session, &portion->lines[i], error);
+	return r < 0 ? r : sql_commit(&session, error);
 }
 
 static int restore(struct store *store, const struct transfer_source *from, nova_error_t **error)
 {
-	AUTO_SQL struct sql_session session = { 0 };
-	json_t *next = NULL;
-	int r = sql_start(store, SQL_LOGS, &session, error);
-	if (r == 0)
-		r = sql_begin(&session, error);
-	while (r >= 0 && (r = from->next(from->userdata, &next, error)) > 0) {
-		AUTO_JSON json_t *line = STEAL(next);
-		void *at = json_object_iter(line);
-		const struct table *table = find_table(json_object_iter_key(at));
-		r = table ? insert(&session, table, json_object_iter_value(at), error) :
-			    nova_fail(error, NOVA_ECORRUPT,
-				    "there is a row of '%.40s', a table that this libnova does not "
-				    "know",
-				    json_object_iter_key(at));
+	AUTO_FREE struct portion *portion = calloc(1, sizeof(*portion));
+	int r = portion ? 1 : nova_oom(error);
+	while (r > 0) {
+		r = read_portion(from, portion, error);
+		int failed = r < 0 ? r : write_portion(store, portion, error);
+		r = failed < 0 ? failed : r;
+		portion_clear(portion);
 	}
-	return r < 0 ? r : sql_commit(&session, error);
+	return r;
 }
 
 const struct transfer_ops sql_kv_transfer_ops = {

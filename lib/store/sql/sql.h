@@ -165,8 +165,8 @@ enum sql_purpose {
 	SQL_READS,
 	SQL_WRITES,
 	SQL_LOGS, /* the same, but changes nothing that anybody is told of */
-	/* Reads all of several things, as they are at one moment. It keeps nobody waiting, and has
-	 * one row in memory at a time. */
+	/* Reads all of several things, as they are at one moment. It keeps nobody waiting, as it
+	 * has a connection besides those of others, and has one row in memory at a time. */
 	SQL_COPIES,
 };
 
@@ -216,6 +216,10 @@ struct sql_driver {
 	 * somebody else's. */
 	int (*version)(struct sql_session *session, int64_t *ret_version, nova_error_t **error);
 	int (*set_version)(struct sql_session *session, int64_t version, nova_error_t **error);
+
+	/* Of a session that SQL_COPIES: 1: keeps all others from the same until it ends; 0: another
+	 * one does. */
+	int (*lock_imports)(struct sql_session *session, nova_error_t **error);
 };
 
 /* --- sql.c: using one --- */

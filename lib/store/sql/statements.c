@@ -243,9 +243,7 @@ static const char *const texts[SQL_STATEMENTS] = {
 	[SQL_KV_SWEEP_OF] = ("DELETE FROM kv_entries WHERE function = $1 AND expires_us > 0 AND "
 			     "expires_us <= $2"),
 	[SQL_KV_CLEAR] = "DELETE FROM kv_entries WHERE function = $1",
-	[SQL_KV_SPACES] =
-		("SELECT DISTINCT function FROM kv_entries UNION SELECT DISTINCT function "
-		 "FROM kv_contents"),
+	[SQL_KV_SPACES] = "SELECT function FROM kv_spaces",
 	[SQL_KV_SPACE_CLEAR] = "DELETE FROM kv_spaces WHERE function = $1",
 	[SQL_KV_SPACES_COPY] = "SELECT function, version FROM kv_spaces ORDER BY function",
 	[SQL_KV_COPY] = "SELECT " KV_COLUMNS " FROM kv_entries ORDER BY function, key",

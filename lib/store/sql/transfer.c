@@ -87,6 +87,59 @@ static int64_t schema_of(struct store *store)
 	return sql_schema_latest(((struct sql_store *)store)->schema);
 }
 
+/* --- one import at a time --- */
+
+#define LOCK_AGAIN_MS 20u
+
+struct transfer_lock {
+	struct sql_session session;
+};
+
+static void unlock(struct transfer_lock *lock)
+{
+	if (lock)
+		sql_end(&lock->session);
+	free(lock);
+}
+
+/* Nobody tells when the other one has ended. */
+static int await_lock(struct sql_session *session, uint64_t patience_ms, nova_error_t **error)
+{
+	const struct sql_store *store = session->store;
+	uint64_t deadline = deadline_in_ms(patience_ms);
+	int r;
+	while ((r = store->driver->lock_imports(session, error)) == 0 && !deadline_passed(deadline))
+		sys_poll(NULL, 0, LOCK_AGAIN_MS);
+	if (r == 0)
+		return nova_fail(error, NOVA_EBUSY,
+			"%s %s: another import into it is under way; try again when it has ended",
+			store->what, store->place);
+	return r < 0 ? r : 0;
+}
+
+static int lock(struct store *store, uint64_t patience_ms, struct transfer_lock **ret_lock,
+	nova_error_t **error)
+{
+	struct transfer_lock *made = calloc(1, sizeof(*made));
+	if (!made)
+		return nova_oom(error);
+	int r = sql_start(store, SQL_COPIES, &made->session, error);
+	if (r == 0)
+		r = await_lock(&made->session, patience_ms, error);
+	if (r < 0) {
+		unlock(made);
+		return r;
+	}
+	*ret_lock = made;
+	return 0;
+}
+
+static int check_lock(struct transfer_lock *lock, nova_error_t **error)
+{
+	struct sql_session *session = &lock->session;
+	return session->store->driver->execute(session, "SELECT 1", "import", error);
+}
+
 /* --- out --- */
 
 static int dump(struct store *store,
@@ -267,7 +320,7 @@ static int restore(struct store *store, const struct transfer_source *from, nova
 		r = read_back(&session, error);
 	if (r == 0 && from->last)
 		r = from->last(from->userdata, error);
-	if (r == 0)
+	if (r == 0 && !from->rehearses)
 		r = sql_commit(&session, error);
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		columns_done(&columns[i]);
@@ -275,6 +328,9 @@ static int restore(struct store *store, const struct transfer_source *from, nova
 }
 
 const struct transfer_ops sql_transfer_ops = {
+	.lock = lock,
+	.check_lock = check_lock,
+	.unlock = unlock,
 	.schema = schema_of,
 	.dump = dump,
 	.restore = restore,
