@@ -154,6 +154,9 @@ enum nova_limit {
 	/** what the plan has (settings `usage.plan` and `usage.limit`): MCUs of a month, or what a
 	 * key may hold at a time */
 	NOVA_LIMIT_PLAN = 1,
+	/** how often it may be: a rate that is used up, of a function or of nova_rate_take();
+	 * nova_error_retry_ms() tells when it is not any more */
+	NOVA_LIMIT_RATE = 2,
 };
 
 /**

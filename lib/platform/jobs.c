@@ -148,7 +148,7 @@ static bool is_there(nova_t *nova, const char *name)
 static enum job_end end_unrun(
 	nova_t *nova, const nova_job_t *job, int code, const nova_error_t *failure)
 {
-	if (nova_error_retry_ms(failure)) /* the function's rate is used up */
+	if (nova_error_limit(failure) == NOVA_LIMIT_RATE) /* the function's is used up */
 		return JOB_LATER;
 	switch (code) {
 	case NOVA_ECANCELED:

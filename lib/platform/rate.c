@@ -35,6 +35,12 @@ static int check(nova_rate_opts *o, nova_error_t **error)
 	return code < 0 ? code : check_number("tokens", o->tokens, 1, o->burst, error);
 }
 
+static int used_up(nova_error_t **error, uint64_t wait_ms)
+{
+	nova_set_limit(error, NOVA_ELIMIT, NOVA_LIMIT_RATE);
+	return nova_set_retry(error, NOVA_ELIMIT, wait_ms);
+}
+
 int nova_rate_take(
 	nova_t *nova, const nova_rate_opts *opts, uint64_t *ret_wait_ms, nova_error_t **error)
 {
@@ -60,7 +66,7 @@ int nova_rate_take(
 		*ret_wait_ms = wait_ms;
 	nova_fail(error, NOVA_ELIMIT, "'%s' may have %u in %u ms, and go on in %llu ms", o.name,
 		o.rate, o.period_ms, (unsigned long long)wait_ms);
-	return nova_set_retry(error, NOVA_ELIMIT, wait_ms);
+	return used_up(error, wait_ms);
 }
 
 /* --- functions --- */
@@ -97,5 +103,5 @@ int rate_admit(nova_t *nova, const nova_function_t *function, bool may_be_old, n
 		"property rate)",
 		r->name, (unsigned long long)limit.rate,
 		(unsigned long long)(limit.period_us / 1000), (unsigned long long)wait_ms);
-	return nova_set_retry(error, NOVA_ELIMIT, wait_ms);
+	return used_up(error, wait_ms);
 }

@@ -129,6 +129,7 @@ static const struct problem {
 
 /* What is the caller's own: others go on. */
 static const struct problem over_plan = { NOVA_ELIMIT, 429, "over_plan" };
+static const struct problem over_rate = { NOVA_ELIMIT, 429, "too_many_requests" };
 
 static const struct problem *problem_of(int code)
 {
@@ -207,12 +208,10 @@ json_t *exchange_problem_of(const json_t *reply)
 	int status = (int)json_integer_value(json_object_get(reply, "status"));
 	int outcome = (int)json_integer_value(json_object_get(error, "outcome"));
 	int number = (int)json_integer_value(json_object_get(error, "code"));
-	static const struct problem over_rate = { NOVA_ELIMIT, 429, "too_many_requests" };
-	bool is_over_rate = json_object_get(error, "retry_ms") != NULL;
-	bool of_plan = json_integer_value(json_object_get(error, "limit")) == NOVA_LIMIT_PLAN;
-	const struct problem *problem = is_over_rate ? &over_rate :
-					of_plan      ? &over_plan :
-						       problem_of(number);
+	int limit = (int)json_integer_value(json_object_get(error, "limit"));
+	const struct problem *problem = limit == NOVA_LIMIT_PLAN ? &over_plan :
+					limit == NOVA_LIMIT_RATE ? &over_rate :
+								   problem_of(number);
 	return problem_json(status ? (unsigned)status : problem->status,
 		code ? code : problem->name,
 		outcome >= 0 && outcome <= 2 ? outcome : NOVA_OUTCOME_UNKNOWN,
