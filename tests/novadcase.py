@@ -163,6 +163,22 @@ class NovadCase(HomeCase):
         return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *key, *lines, "",
                             ""]).encode()
 
+    def plant_snapshot(self, identity, name):
+        """As the library would have left it: it can be opened, and no VM has made it."""
+        directory = self.home / "snapshots" / identity
+        directory.mkdir(parents=True)
+        state = b"x" * 4096
+        (directory / "state").write_bytes(state)
+        with open(directory / "memory", "wb") as memory:
+            memory.truncate(32 << 20)
+        manifest = {"format": 2, "id": identity, "base": "", "name": name, "created_us": 1,
+                    "life_time_s": 0, "engine": "qemu", "engine_identity": "x", "rootfs": "",
+                    "rootfs_identity": "", "code_disk": "", "code_identity": "", "memory_mb": 32,
+                    "vcpus": 1, "has_function": True, "pages": None, "parent": "",
+                    "memory": {"size": 32 << 20, "sha256": hashlib.sha256(b"").hexdigest()},
+                    "state": {"size": 4096, "sha256": hashlib.sha256(state).hexdigest()}}
+        (directory / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
     @staticmethod
     def read_all(raw):
         """Until it is hung up on."""

@@ -2,7 +2,6 @@
 """Whose things are: what one key makes is not there for another."""
 import hashlib
 import json
-import os
 import re
 import unittest
 
@@ -47,21 +46,9 @@ class OwnersCase(NovadCase):
 class Hostile(OwnersCase):
     """Bob tries everything on what is Alice's, and then on what is nobody's."""
 
-    def plant_snapshot(self, owner):
-        """As one that novad has taken for a key; the fake engine takes none."""
-        directory = self.home / "snapshots" / SNAPSHOT
-        directory.mkdir(parents=True)
-        state = b"x" * 4096
-        (directory / "state").write_bytes(state)
-        with open(directory / "memory", "wb") as memory:
-            os.truncate(memory.fileno(), 32 << 20)
-        manifest = {"format": 2, "id": SNAPSHOT, "base": "", "name": "taken", "created_us": 1,
-                    "life_time_s": 0, "engine": "qemu", "engine_identity": "x", "rootfs": "",
-                    "rootfs_identity": "", "code_disk": "", "code_identity": "", "memory_mb": 32,
-                    "vcpus": 1, "has_function": True, "pages": None, "parent": "",
-                    "memory": {"size": 32 << 20, "sha256": hashlib.sha256(b"").hexdigest()},
-                    "state": {"size": 4096, "sha256": hashlib.sha256(state).hexdigest()}}
-        (directory / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    def take_snapshot(self, owner):
+        """As novad does for a key; the fake engine takes none."""
+        self.plant_snapshot(SNAPSHOT, "taken")
         facts = self.home / "novad/snapshots"
         facts.mkdir(parents=True, mode=0o700)
         (facts / SNAPSHOT).write_text(json.dumps({"owner": owner_of(owner), "of": "hers",
@@ -158,7 +145,7 @@ class Hostile(OwnersCase):
                 self.assertNotIn(text, str(answer.headers), said)
 
     def test_what_is_hers_is_not_there_for_another_key(self):
-        self.plant_snapshot("alice")
+        self.take_snapshot("alice")
         self.novad(*self.words)
         at = self.make_all()
         self.function("bob", "his")
@@ -194,7 +181,7 @@ class Hostile(OwnersCase):
             self.assertEqual(record["request_id"], at[name])
 
     def test_lists_have_what_belongs_to_who_asks_and_an_admin_sees_all(self):
-        self.plant_snapshot("alice")
+        self.take_snapshot("alice")
         self.novad(*self.words)
         at = self.make_all()
         self.function("bob", "his")

@@ -143,13 +143,13 @@ bool facts_open(const char *directory, nova_host_t *host)
 	shelves[FACTS_INSTANCE] = shelf_open(directory, "instances");
 	if (!shelves[FACTS_SNAPSHOT] || !shelves[FACTS_INSTANCE])
 		return false;
-	json_t *left = shelf_read(shelves[FACTS_INSTANCE]);
+	json_t *left = shelf_read(shelves[FACTS_INSTANCE], NULL);
 	tell_instances(left);
 	json_decref(left);
 	json_decref(tables[FACTS_SNAPSHOT]);
-	tables[FACTS_SNAPSHOT] = shelf_read(shelves[FACTS_SNAPSHOT]);
+	tables[FACTS_SNAPSHOT] = shelf_read(shelves[FACTS_SNAPSHOT], NULL);
 	sweep_snapshots(host);
-	return true;
+	return left && tables[FACTS_SNAPSHOT];
 }
 
 /* All instances have ended in order: there is nothing to tell of them. */

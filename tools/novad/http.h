@@ -170,7 +170,9 @@ void e2b_drain(void);
 /* Ends all commands. */
 void e2b_close(void);
 size_t sandboxes_count(void);
-void sandboxes_free(void);
+/* Those that are paused are there again. False: it has been said why not. */
+bool sandboxes_open(const char *directory, nova_host_t *host);
+void sandboxes_close(void);
 
 /* --- detached.c: jobs that go on without who has asked for them --- */
 

@@ -152,7 +152,9 @@ static void *open_front(struct loop *loop, struct jobs *jobs, const struct serve
 {
 	struct novad *novad = opts->userdata;
 	snprintf(why, size, "not started");
-	if (!facts_open(novad->directory, nova_host_get(novad->nova)) || !open_keys(novad) ||
+	nova_host_t *host = nova_host_get(novad->nova);
+	if (!facts_open(novad->directory, host) || !open_keys(novad) ||
+		(novad->settings.e2b && !sandboxes_open(novad->directory, host)) ||
 		(novad->settings.tls &&
 			!tls_open(&novad->tls, &novad->settings, novad->directory, novad->log)))
 		return NULL;
@@ -247,7 +249,7 @@ int main(int argc, char **argv)
 						      serve(&novad);
 	nova_config_free(novad.config);
 	facts_close();
-	sandboxes_free();
+	sandboxes_close();
 	keys_free(novad.keys);
 	stored_free();
 	durable_free();

@@ -28,7 +28,7 @@ struct settings {
 	uint32_t body_kb, bodies_mb;            /* of one request; of all together */
 	uint32_t sandboxes, key_sandboxes;      /* that are there */
 	uint32_t job_workers;
-	uint32_t head_ms, body_ms, idle_ms, resume_ms, stop_ms, event_retry_ms;
+	uint32_t head_ms, body_ms, idle_ms, resume_ms, stop_ms, event_retry_ms, paused_ms;
 };
 
 /* False: the command line is wrong, which has been said. */
@@ -92,11 +92,14 @@ struct shelf;
 /* A directory in another one, which is made. NULL: it has been said why. */
 struct shelf *shelf_open(const char *directory, const char *name);
 void shelf_free(struct shelf *shelf);
-/* By any thread; an id has letters and digits only. False: it has been said why it is not kept. */
+/* By any thread; an id has letters and digits only. False: it has been said why it is not kept, and
+ * errno is that. */
 bool shelf_put(struct shelf *shelf, const char *id, const json_t *facts);
 void shelf_drop(struct shelf *shelf, const char *id);
-/* All of them, by their ids. */
-json_t *shelf_read(const struct shelf *shelf);
+/* All of them, by their ids; NULL: it has been said why the directory cannot be read. Of what cannot
+ * be had it has been said why, and `others`, which may be NULL, has its id: with true if it is
+ * damaged, and with false if it could not be read. */
+json_t *shelf_read(const struct shelf *shelf, json_t *others);
 
 /* --- keys --- */
 

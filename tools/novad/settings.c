@@ -59,6 +59,8 @@ static const struct line lines[] = {
 		"of E2B's clients, with those that are paused; more get 429 [10000]", 1, 1000000 },
 	{ "key-sandboxes", SHAPE_NUMBER, AT(key_sandboxes), "N",
 		"of one key; more get 429 [half of --max-sandboxes]", 1, 1000000 },
+	{ "paused-timeout", SHAPE_TIME, AT(paused_ms), "TIME",
+		"how long a sandbox may be paused before it is killed [720h]", 1, 45 * DAY_MS },
 	{ "head-timeout", SHAPE_TIME, AT(head_ms), "TIME",
 		"until the head of a request is there [10s]", 1, DAY_MS },
 	{ "body-timeout", SHAPE_TIME, AT(body_ms), "TIME", "until its body is there [60s]", 1,
@@ -183,6 +185,7 @@ bool settings_read(struct settings *settings, int argc, char **argv)
 		.resume_ms = 60000,
 		.stop_ms = 10000,
 		.event_retry_ms = 60000,
+		.paused_ms = 30 * DAY_MS,
 		.job_workers = 4 };
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		options[i] = (struct option){ lines[i].name,

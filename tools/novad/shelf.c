@@ -79,10 +79,12 @@ bool shelf_put(struct shelf *shelf, const char *id, const json_t *facts)
 	char *text = need(json_dumps(facts, JSON_COMPACT));
 	pthread_mutex_lock(&shelf->lock);
 	bool done = write_file(shelf->fd, text) && renameat(shelf->fd, NEW, shelf->fd, id) == 0;
+	int why = errno;
 	if (!done)
 		complain(shelf, "write", id);
 	pthread_mutex_unlock(&shelf->lock);
 	free(text);
+	errno = why;
 	return done;
 }
 
@@ -94,33 +96,49 @@ void shelf_drop(struct shelf *shelf, const char *id)
 
 /* --- all --- */
 
-static json_t *read_one(const struct shelf *shelf, const char *id)
+/* False: it could not be read. What is no object becomes NULL. */
+static bool read_one(const struct shelf *shelf, const char *id, json_t **ret_facts)
 {
 	struct stat status;
-	json_t *facts = NULL;
+	char *text = need(malloc(FACT_MAX));
 	int fd = openat(shelf->fd, id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && fstat(fd, &status) == 0 && status.st_size <= FACT_MAX)
-		facts = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+	ssize_t len = fd >= 0 && fstat(fd, &status) == 0 ? read(fd, text, FACT_MAX) : -1;
+	*ret_facts = len > 0 && len == status.st_size ?
+			     json_loadb(text, (size_t)len, JSON_REJECT_DUPLICATES, NULL) :
+			     NULL;
+	if (len >= 0)
+		errno = EBADMSG;
+	if (!json_is_object(*ret_facts)) {
+		complain(shelf, "read", id);
+		json_decref(*ret_facts);
+		*ret_facts = NULL;
+	}
 	if (fd >= 0)
 		close(fd);
-	if (json_is_object(facts))
-		return facts;
-	json_decref(facts);
-	errno = EBADMSG;
-	complain(shelf, "read", id);
-	return NULL;
+	free(text);
+	return len >= 0;
 }
 
-json_t *shelf_read(const struct shelf *shelf)
+json_t *shelf_read(const struct shelf *shelf, json_t *others)
 {
 	json_t *all = need(json_object()), *facts;
+	const struct dirent *entry;
 	DIR *directory = opendir(shelf->path);
-	for (const struct dirent *entry; directory && (entry = readdir(directory)) != NULL;)
-		if (!strchr(entry->d_name, '.') && (facts = read_one(shelf, entry->d_name)) != NULL)
+	while (directory && (errno = 0, entry = readdir(directory)) != NULL) {
+		if (strchr(entry->d_name, '.'))
+			continue;
+		bool is_read = read_one(shelf, entry->d_name, &facts);
+		if (facts)
 			json_object_set_new(all, entry->d_name, facts);
+		else if (others)
+			json_object_set_new(others, entry->d_name, json_boolean(is_read));
+	}
+	if (!directory || errno) {
+		complain(shelf, "read", "");
+		json_decref(all);
+		all = NULL;
+	}
 	if (directory)
 		closedir(directory);
-	else
-		complain(shelf, "read", "");
 	return all;
 }

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: MIT
 """E2B's SDK with real microVMs: sandboxes that run, stand still and go on."""
 import json
+import os
+import random
+import threading
+import unittest
 
 from e2bcase import E2bCase
 from novatest import NOVACTL, await_that
 
+LONG = bool(os.environ.get("NOVA_TEST_LONG"))
+
 
 class RealSandbox(E2bCase):
     engine = "qemu"
+    words = ("--max-sandboxes", "6", "--key-sandboxes", "5", "--event-retry", "100ms")
 
     def setUp(self):
         super().setUp()
@@ -18,8 +25,7 @@ class RealSandbox(E2bCase):
             self.skipTest(error["message"])
 
     def test_one_runs_is_paused_goes_on_and_is_forked(self):
-        process = self.sandboxes("--max-sandboxes", "6", "--key-sandboxes", "5",
-                                 "--event-retry", "100ms")
+        process = self.sandboxes(*self.words)
         sandbox = self.create(request_timeout=600, timeout=3600)
         options = {"request_timeout": 600}
         run, files = sandbox.commands.run, sandbox.files
@@ -47,8 +53,18 @@ class RealSandbox(E2bCase):
         self.assertFalse(sandbox.is_running())
         self.assertEqual(self.gets(200, "GET", "/api/v1/instances")["instances"], [])
         self.change_template()
+        process = self.is_killed_and_starts_again(process)
+        self.assertEqual(self.e2b.Sandbox.get_info(sandbox.sandbox_id).state.value, "paused")
         again = self.e2b.Sandbox.connect(sandbox.sandbox_id, timeout=3600, **options)
         self.assertEqual(again.files.read("b c", **options), "kept\n")
+        record = self.home / "novad/sandboxes" / again.sandbox_id
+        self.assertFalse(record.exists())
+        blocked = record.with_name("new.tmp")
+        blocked.mkdir()  # no record can be written now
+        self.raises(self.e2b.SandboxException, "it runs on", again.pause, **options)
+        blocked.rmdir()
+        self.assertEqual(again.files.read("b c", **options), "kept\n")
+        self.assertLessEqual(len(self.snapshots()), 1)  # that which it goes on from
 
         late = self.create(timeout=3600, **options)
         late.files.write("mine", "late", **options)
@@ -75,18 +91,20 @@ class RealSandbox(E2bCase):
         self.change_template()
         idle.set_timeout(0)
         await_that(lambda: idle.get_info().state.value == "paused", "its time is over", 300)
+        process = self.is_killed_and_starts_again(process)  # what runs is lost, and cleared up
+        self.assertEqual([s.sandbox_id for s in self.e2b.Sandbox.list().next_items()],
+                         [idle.sandbox_id])
+        self.assertEqual([s["name"][4:24] for s in self.snapshots()], [idle.sandbox_id])
         idle = idle.connect(timeout=3600, **options)
         self.assertEqual(idle.files.read("mine", **options), "idle")
         self.assertEqual(idle.commands.list(), [])
-        for one in (again, *forks):
-            self.assertTrue(one.kill(**options))
-        self.assertEqual(self.snapshots(), [])
 
+        before = self.snapshots()  # that which it goes on from
         raw = self.raw(self.head("POST", f"/sandboxes/{idle.sandbox_id}/fork",
                                  "Content-Length: 11") + b'{"count":3}')
-        await_that(self.snapshots, "it is being forked", 300)
+        await_that(lambda: len(self.snapshots()) > len(before), "it is being forked", 300)
         raw.close()
-        await_that(lambda: not self.snapshots(), "nobody waits for the forks", 300)
+        await_that(lambda: len(self.snapshots()) <= len(before), "nobody waits for the forks", 300)
         self.assertEqual([s.sandbox_id for s in self.e2b.Sandbox.list().next_items()],
                          [idle.sandbox_id])
 
@@ -98,6 +116,53 @@ class RealSandbox(E2bCase):
         await_that(lambda: not self.gets(200, "GET", "/api/v1/instances")["instances"],
                    "its instance has ended")
         self.stops(process)
+
+    @unittest.skipUnless(LONG, "takes minutes: NOVA_TEST_LONG=1")
+    def test_whenever_it_is_killed_what_is_paused_is_there_and_nothing_else(self):
+        seed = int(os.environ.get("NOVA_TEST_SEED") or random.randrange(1 << 31))
+        print(f"# seed {seed}", flush=True)
+        dice = random.Random(seed)
+        process, options = self.sandboxes(*self.words), {"request_timeout": 600}
+        for _ in range(5):
+            made = [self.create(timeout=3600, **options) for _ in range(2)]
+
+            def live(sandbox):
+                try:
+                    while True:
+                        sandbox.files.write("n", "there", **options)
+                        sandbox.pause(**options)
+                        sandbox.connect(timeout=3600, **options)
+                except Exception:  # pylint: disable=broad-exception-caught
+                    pass  # novad has been killed
+            threads = [threading.Thread(target=live, args=(one,)) for one in made]
+            paused = self.create(timeout=3600, **options)
+            paused.files.write("n", "here", **options)
+            paused.pause(**options)
+            for thread in threads:
+                thread.start()
+            threading.Event().wait(dice.uniform(0, 30))
+            process = self.is_killed_and_starts_again(process)
+            for thread in threads:
+                thread.join()
+            there = {s.sandbox_id for s in self.e2b.Sandbox.list().next_items()}
+            records = {path.name for path in (self.home / "novad/sandboxes").iterdir()
+                       if "." not in path.name}
+            self.assertIn(paused.sandbox_id, there, f"seed {seed}")
+            self.assertLessEqual(there, {one.sandbox_id for one in (*made, paused)})
+            self.assertEqual((records, sorted(s["name"][4:24] for s in self.snapshots())),
+                             (there, sorted(there)), f"seed {seed}")
+            for identity in there:
+                again = self.e2b.Sandbox.connect(identity, timeout=3600, **options)
+                self.assertTrue(again.files.read("n", **options))
+                self.assertTrue(again.kill(**options))
+        self.assertEqual(self.snapshots(), [])
+        self.stops(process)
+
+    def is_killed_and_starts_again(self, process):
+        process.kill()
+        process.wait()
+        await_that(self.nothing_runs, "its VMs have ended with it")
+        return self.sandboxes(*self.words)
 
     def snapshots(self):
         return self.gets(200, "GET", "/api/v1/snapshots")["snapshots"]

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "e2b.h"
 
@@ -56,14 +55,11 @@ json_t *sandbox_json(const struct sandbox *sandbox)
 static json_t *detail_json(const struct sandbox *sandbox, bool with_token)
 {
 	json_t *json = sandbox_json(sandbox);
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
 	int64_t left_ms = sandbox->deadline - now_ms();
-	int64_t end_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + left_ms;
 	if (!with_token)
 		json_object_del(json, "envdAccessToken");
 	json_object_set_new(json, "startedAt", e2b_time((int64_t)sandbox->started_us));
-	json_object_set_new(json, "endAt", e2b_time(end_ms * 1000));
+	json_object_set_new(json, "endAt", e2b_time((int64_t)e2b_now_us() + left_ms * 1000));
 	json_object_set_new(json, "state",
 		json_string(sandbox->state == SANDBOX_PAUSED ? "paused" : "running"));
 	json_object_set_new(json, "cpuCount", json_integer(sandbox->cpus));
@@ -445,7 +441,7 @@ void sandbox_end(struct job *job, struct sandbox *sandbox)
 void sandbox_withdraw(struct job *job, const char *id)
 {
 	struct sandbox sandbox;
-	if (sandbox_take(id, NULL, &sandbox))
+	if (sandbox_remove(id, NULL, &sandbox))
 		sandbox_end(job, &sandbox);
 	else
 		sandbox_kill(job_nova(job), id);
@@ -455,7 +451,7 @@ static void kill_it(struct job *job)
 {
 	struct sandbox sandbox;
 	const char *id = job_path(job, "id");
-	if (!sandbox_take(id, job_owner(job), &sandbox)) {
+	if (!sandbox_remove(id, job_owner(job), &sandbox)) {
 		job_problem(job, 404, "not_found", "there is no sandbox '%.60s' of this key", id);
 		return;
 	}

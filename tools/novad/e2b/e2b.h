@@ -23,6 +23,7 @@ const char *e2b_code(unsigned status);
 char *e2b_path(const char *path);
 /* Microseconds since 1970. */
 json_t *e2b_time(int64_t us);
+uint64_t e2b_now_us(void);
 /* A message of a stream. */
 void e2b_wrap(struct bytes *out, unsigned char flags, const char *text, size_t len);
 void direct_e2b_health(struct exchange *exchange);
@@ -51,6 +52,7 @@ struct sandbox {
 	uint32_t cpus, memory_mb;
 	uint32_t commands, room; /* those under way, and how many may be */
 	uint64_t started_us;     /* since 1970 */
+	uint64_t paused_us;      /* the same */
 	int64_t deadline;        /* as now_ms() */
 	uint32_t postponed;      /* so often, since it could not be paused then */
 	json_t *metadata, *envs;
@@ -71,12 +73,16 @@ void sandboxes_each(const char *owner, bool ascends,
 bool sandbox_add(struct sandbox *sandbox, const struct settings *limits, char why[SANDBOX_WHY]);
 /* It runs; false: it has been taken out meanwhile. */
 bool sandbox_started(const struct sandbox *sandbox);
-/* Takes it out. */
+/* One of a process before this one, which is paused; takes what it points to. */
+void sandbox_restore(struct sandbox *sandbox);
+/* Takes it out, here alone: see sandbox_remove(). */
 bool sandbox_take(const char *id, const char *owner, struct sandbox *ret_sandbox);
 /* It is busy from then on; false: it was not in this state. */
 bool sandbox_claim(const char *id, enum sandbox_state from);
 /* It is busy no more; false: it has been taken out meanwhile. */
 bool sandbox_settle(const char *id, enum sandbox_state state, const char *snapshot);
+/* The same: it is paused, since then and with that snapshot. */
+bool sandbox_paused(const struct sandbox *sandbox);
 /* So many seconds are left; `longer`: unless there are more. */
 void sandbox_extend(const char *id, uint32_t seconds, bool longer);
 /* Its time is over in so many milliseconds, and in twice as many the next time; false: that has
@@ -85,12 +91,24 @@ bool sandbox_postpone(const char *id, uint32_t ms);
 /* A command begins, if it may; and ends. */
 bool sandbox_enter(const char *id);
 void sandbox_leave(const char *id);
-/* One whose time is over, which is busy from then on. */
-bool sandbox_expired(struct sandbox *copy);
+/* A copy of one whose time is over, or that has been paused for so long; it is busy from then on.
+ */
+bool sandbox_expired(uint32_t paused_ms, struct sandbox *copy);
 /* A snapshot that nobody needs any more, as soon as no VM uses it. */
 void sandbox_drop_snapshot(const char *name);
 /* Deletes those, when a VM has ended. */
 void sandboxes_sweep(nova_host_t *host);
+void sandboxes_free(void);
+
+/* --- records.c: those that are paused, on the disk --- */
+
+/* Writes what is known of one that is to be paused, unless it has been taken out meanwhile. 0, or
+ * why it could not be written: what errno may be. */
+int record_write(struct sandbox *sandbox);
+/* It is not paused any more. */
+void record_drop(const char *id);
+/* As sandbox_take(), and nothing of it comes back with the next process. */
+bool sandbox_remove(const char *id, const char *owner, struct sandbox *ret_sandbox);
 
 /* --- control.c, pause.c, expire.c: their life --- */
 
@@ -126,6 +144,9 @@ bool sandbox_pause(struct job *job, const struct sandbox *sandbox);
 bool check_snapshots(struct job *job);
 /* As "NAME:VERSION", what it runs. */
 void sandbox_kept_as(const struct sandbox *sandbox, char name[80]);
+/* False: it has been answered that the version that it runs is not there any more, or cannot be
+ * looked at. */
+bool sandbox_is_kept(struct job *job, const struct sandbox *sandbox);
 /* Has what it runs stay, so that something can go on from its snapshots. False: it has been
  * answered why it does not. */
 bool sandbox_keep(struct job *job, const struct sandbox *sandbox);

@@ -18,7 +18,7 @@ static bool pause_it(struct job *job, const char *id)
 static void end_it(struct job *job, const char *id)
 {
 	struct sandbox sandbox;
-	if (sandbox_take(id, NULL, &sandbox))
+	if (sandbox_remove(id, NULL, &sandbox))
 		sandbox_end(job, &sandbox);
 }
 
@@ -50,7 +50,7 @@ static const struct job_verb verb_expire = { .name = "expire", .work = expire };
 /* Nobody waits for it. */
 struct expiry {
 	struct job *job;
-	char sandbox[21];
+	struct sandbox before; /* without metadata and variables */
 };
 
 static void on_woken(void *userdata)
@@ -69,7 +69,7 @@ static void on_end(void *userdata, const json_t *reply)
 	struct expiry *expiry = userdata;
 	(void)reply;
 	if (!expiry->job) /* there was no thread for it: it is tried again */
-		sandbox_settle(expiry->sandbox, SANDBOX_RUNNING, "");
+		sandbox_settle(expiry->before.id, expiry->before.state, expiry->before.snapshot);
 	free(expiry);
 }
 
@@ -77,12 +77,13 @@ static void end_expired(const struct novad *novad)
 {
 	static const struct job_asker asker = { on_woken, on_text, on_end };
 	struct sandbox sandbox;
-	for (int i = 0; i < LOOK_MAX && !novad->draining && sandbox_expired(&sandbox); i++) {
-		json_t *options = need(json_pack(
-			"{s:s,s:b}", "sandbox", sandbox.id, "pause", (int)sandbox.auto_pause));
+	for (int i = 0; i < LOOK_MAX && !novad->draining && sandbox_expired(novad->settings.paused_ms, &sandbox); i++) {
+		bool pause = sandbox.auto_pause && sandbox.state == SANDBOX_RUNNING;
+		json_t *options = need(
+			json_pack("{s:s,s:b}", "sandbox", sandbox.id, "pause", (int)pause));
 		struct job_request request = { .verb = &verb_expire, .options = options };
 		struct expiry *expiry = need(calloc(1, sizeof(*expiry)));
-		memcpy(expiry->sandbox, sandbox.id, sizeof(expiry->sandbox));
+		expiry->before = sandbox;
 		processes_end(sandbox.id);
 		struct job *job = job_begin(server_jobs(novad->server), &request, &asker, expiry);
 		if (job)

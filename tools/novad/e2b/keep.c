@@ -73,6 +73,24 @@ void e2b_fail_by(struct job *job, const nova_error_t *error)
 		job_status(job, 503);
 }
 
+bool sandbox_is_kept(struct job *job, const struct sandbox *sandbox)
+{
+	bool kept;
+	char name[80];
+	nova_error_t *error = NULL;
+	sandbox_kept_as(sandbox, name);
+	if (look_up(job_nova(job), name, sandbox, &kept, &error) != 0)
+		e2b_fail_by(job, error);
+	else if (!kept)
+		job_problem(job, 400, "invalid",
+			"the template '%s', which the sandbox '%s' runs, has been deleted since it "
+			"was paused, so that it cannot go on: it stays paused until it is killed",
+			name, sandbox->id);
+	bool done = !error && kept;
+	nova_error_free(error);
+	return done;
+}
+
 bool sandbox_keep(struct job *job, const struct sandbox *sandbox)
 {
 	bool kept;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sandboxes that stand still as a snapshot, and those that go on from one: pause, connect, fork. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -100,17 +101,34 @@ static void drop(struct job *job, const char *snapshot)
 	sandboxes_sweep(nova_host_get(job_nova(job)));
 }
 
+/* Before its VM ends, so that nothing is lost if this process does. */
+static bool record(struct job *job, struct sandbox *sandbox)
+{
+	sandbox->paused_us = e2b_now_us();
+	int why = record_write(sandbox);
+	if (why)
+		job_problem(job, why == ENOSPC || why == EDQUOT ? 507 : 500,
+			why == ENOSPC || why == EDQUOT ? "no_space" : "host",
+			"the sandbox '%s' cannot be paused, as what is known of it cannot be "
+			"written to the disk (%s): it runs on",
+			sandbox->id, strerror(why));
+	return why == 0;
+}
+
 bool sandbox_pause(struct job *job, const struct sandbox *sandbox)
 {
-	char snapshot[65];
+	struct sandbox copy = *sandbox;
 	const char *id = sandbox->id;
-	if (!freeze(job, sandbox, snapshot)) {
+	bool frozen = freeze(job, sandbox, copy.snapshot);
+	if (!frozen || !record(job, &copy)) {
+		if (frozen)
+			drop(job, copy.snapshot);
 		sandbox_settle(id, SANDBOX_RUNNING, "");
 		return false;
 	}
 	sandbox_kill(job_nova(job), id);
-	if (!sandbox_settle(id, SANDBOX_PAUSED, snapshot)) /* it has been killed meanwhile */
-		drop(job, snapshot);
+	if (!sandbox_paused(&copy)) /* it has been killed meanwhile */
+		drop(job, copy.snapshot);
 	job_status(job, 204);
 	return true;
 }
@@ -125,17 +143,30 @@ static void pause_it(struct job *job)
 
 /* --- going on --- */
 
-static void resume(struct job *job, struct sandbox *sandbox)
+/* False: it has been answered why not. 404 is of sandboxes, and this one is there. */
+static bool go_on(struct job *job, struct sandbox *sandbox)
 {
 	nova_error_t *error = NULL;
-	if (sandbox_start(job, sandbox, e2b_seconds(job), &error) != 0) {
+	if (!sandbox_is_kept(job, sandbox))
+		return false;
+	int code = sandbox_start(job, sandbox, e2b_seconds(job), &error);
+	if (code != 0)
 		job_fail_by(job, error);
+	if (code == NOVA_ENOTFOUND)
+		job_status(job, 400);
+	nova_error_free(error);
+	return code == 0;
+}
+
+static void resume(struct job *job, struct sandbox *sandbox)
+{
+	if (!go_on(job, sandbox)) {
 		sandbox_settle(sandbox->id, SANDBOX_PAUSED, sandbox->snapshot);
-		nova_error_free(error);
 		return;
 	}
 	sandbox_extend(sandbox->id, e2b_seconds(job), false);
-	sandbox_drop_snapshot(sandbox->snapshot); /* when its VM ends */
+	record_drop(sandbox->id);
+	drop(job, sandbox->snapshot); /* at the latest when its VM ends */
 	if (sandbox_settle(sandbox->id, SANDBOX_RUNNING, "")) {
 		job_status(job, 201);
 		job_answer(job, sandbox_json(sandbox));

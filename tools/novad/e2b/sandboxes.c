@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What is known of sandboxes. It is forgotten when the process ends, as their instances end, too.
+/*
+ * What is known of sandboxes. It is forgotten when the process ends, as their instances end, too;
+ * records.c keeps it of those that are paused.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -123,6 +125,25 @@ bool sandbox_started(const struct sandbox *sandbox)
 	return own != NULL;
 }
 
+void sandbox_restore(struct sandbox *sandbox)
+{
+	struct sandbox *own = need(malloc(sizeof(*own))), *at;
+	*own = *sandbox;
+	own->state = SANDBOX_PAUSED;
+	sandbox->metadata = sandbox->envs = NULL;
+	pthread_mutex_lock(&lock);
+	TAILQ_FOREACH(at, &sandboxes, all)
+	if (at->number < own->number)
+		break;
+	if (at)
+		TAILQ_INSERT_BEFORE(at, own, all);
+	else
+		TAILQ_INSERT_TAIL(&sandboxes, own, all);
+	last_number = own->number > last_number ? own->number : last_number;
+	count++;
+	pthread_mutex_unlock(&lock);
+}
+
 bool sandbox_take(const char *id, const char *owner, struct sandbox *ret_sandbox)
 {
 	pthread_mutex_lock(&lock);
@@ -146,6 +167,19 @@ bool sandbox_claim(const char *id, enum sandbox_state from)
 		sandbox->state = SANDBOX_BUSY;
 	pthread_mutex_unlock(&lock);
 	return fits;
+}
+
+bool sandbox_paused(const struct sandbox *sandbox)
+{
+	pthread_mutex_lock(&lock);
+	struct sandbox *own = at_id(sandbox->id, NULL);
+	if (own) {
+		own->state = SANDBOX_PAUSED;
+		own->paused_us = sandbox->paused_us;
+		memcpy(own->snapshot, sandbox->snapshot, sizeof(own->snapshot));
+	}
+	pthread_mutex_unlock(&lock);
+	return own != NULL;
 }
 
 bool sandbox_settle(const char *id, enum sandbox_state state, const char *snapshot)
@@ -204,18 +238,25 @@ void sandbox_leave(const char *id)
 	pthread_mutex_unlock(&lock);
 }
 
-bool sandbox_expired(struct sandbox *copy)
+static bool is_over(const struct sandbox *sandbox, int64_t now, uint64_t paused_since)
+{
+	return (sandbox->state == SANDBOX_RUNNING && now >= sandbox->deadline) ||
+	       (sandbox->state == SANDBOX_PAUSED && sandbox->paused_us <= paused_since);
+}
+
+bool sandbox_expired(uint32_t paused_ms, struct sandbox *copy)
 {
 	bool found = false;
 	int64_t now = now_ms();
+	uint64_t paused_since = e2b_now_us() - (uint64_t)paused_ms * 1000;
 	struct sandbox *sandbox;
 	pthread_mutex_lock(&lock);
 	TAILQ_FOREACH(sandbox, &sandboxes, all)
-	if (!found && sandbox->state == SANDBOX_RUNNING && now >= sandbox->deadline) {
+	if (!found && is_over(sandbox, now, paused_since)) {
 		found = true;
-		sandbox->state = SANDBOX_BUSY;
 		*copy = *sandbox;
 		copy->metadata = copy->envs = NULL;
+		sandbox->state = SANDBOX_BUSY;
 	}
 	pthread_mutex_unlock(&lock);
 	return found;
