@@ -203,8 +203,8 @@ void durable_free(void);
 
 /* --- stored.c: keys of the store --- */
 
-/* One that the store has just said to be valid; NULL: it has to be asked. It stays until
- * stored_free(). */
+/* One that the store has just said to be valid; NULL: it has to be asked. It stays as
+ * known_note() says. */
 struct key *stored_find(const char *text);
 struct key *stored_named(const char *name);
 /* Asks for the key that is `offered`, as `key` or by its `name`; `go_on` is called then, maybe at

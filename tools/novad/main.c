@@ -251,7 +251,7 @@ int main(int argc, char **argv)
 	facts_close();
 	sandboxes_close();
 	keys_free(novad.keys);
-	stored_free();
+	known_free();
 	durable_free();
 	said_by(NULL);
 	tls_free(&novad.tls);

@@ -96,9 +96,9 @@ void shelf_free(struct shelf *shelf);
  * errno is that. */
 bool shelf_put(struct shelf *shelf, const char *id, const json_t *facts);
 void shelf_drop(struct shelf *shelf, const char *id);
-/* All of them, by their ids; NULL: it has been said why the directory cannot be read. Of what cannot
- * be had it has been said why, and `others`, which may be NULL, has its id: with true if it is
- * damaged, and with false if it could not be read. */
+/* All of them, by their ids; NULL: it has been said why the directory cannot be read. Of what
+ * cannot be had it has been said why, and `others`, which may be NULL, has its id: with true if it
+ * is damaged, and with false if it could not be read. */
 json_t *shelf_read(const struct shelf *shelf, json_t *others);
 
 /* --- keys --- */
@@ -138,9 +138,14 @@ void key_release(struct key *key);
 void key_owner(const struct key *key, char owner[OWNER_SIZE]);
 /* What it is called and may have; what is counted of it stays. */
 void key_change(struct key *key, const struct key *to);
-/* Those that the store has: stored.c. */
-void stored_free(void);
-/* Its name, its identity and what it may have. */
+/* Those that the store has said to be valid, for a second, by the hash of what was asked for: the
+ * key itself, or its name: known.c. NULL: it has to be asked. */
+struct key *known_find(const unsigned char hash[32]);
+/* It has just said so; one that is there has what it may have from now on. It stays for that
+ * second, and as long as it is held. NULL: there are too many. */
+struct key *known_note(const unsigned char hash[32], const struct key *found);
+void known_free(void);
+/* Of one that the store has, its name, its identity and what it may have: stored.c. */
 void stored_key_of(struct key *key, const nova_key *stored);
 bool stored_is_over(const nova_key *stored); /* revoked, or its time is over */
 

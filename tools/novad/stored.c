@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Keys that the store has (nova/key.h). Asking it may take its time, so a job does that while the
- * request waits; what it says holds for a second.
+ * request waits; known.c has what it has said.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,52 +13,13 @@
 
 #include "http.h"
 
-#define HOLDS_MS   1000
-#define BUCKETS    1024u
-#define KEYS_MAX   100000u /* at once; those that nobody holds any more make room */
-#define ASKING_MAX 64u     /* at once: who guesses keys gets no thread for each */
+#define ASKING_MAX 64u /* at once: who guesses keys gets no thread for each */
 
-struct stored_key {
-	struct key is;
-	struct stored_key *next;
-};
-
-/* What a key was asked for by: itself, or its name. Both lead to the same one. */
-struct answer {
-	unsigned char asked[32]; /* the hash of that */
-	struct key *key;
-	struct answer *next;
-	int64_t until; /* it need not be asked for before */
-};
-
-static struct stored_key *keys[BUCKETS];
-static struct answer *answers[BUCKETS];
-static size_t keys_count, answers_count, asking;
+static size_t asking;
 
 static void hash_of(const char *text, unsigned char out[32])
 {
 	gnutls_hash_fast(GNUTLS_DIG_SHA256, text, strlen(text), out);
-}
-
-static size_t bucket_of(const unsigned char hash[32])
-{
-	return (hash[0] | hash[1] << 8) % BUCKETS;
-}
-
-static struct answer **answer_of(const unsigned char hash[32])
-{
-	struct answer **at = &answers[bucket_of(hash)];
-	while (*at && memcmp((*at)->asked, hash, 32) != 0)
-		at = &(*at)->next;
-	return at;
-}
-
-static struct stored_key **key_of(const unsigned char hash[32])
-{
-	struct stored_key **at = &keys[bucket_of(hash)];
-	while (*at && memcmp((*at)->is.hash, hash, 32) != 0)
-		at = &(*at)->next;
-	return at;
 }
 
 /* No header has a line feed in it, so that a name is no key. */
@@ -69,24 +30,18 @@ static void hash_of_name(const char *name, unsigned char out[32])
 	hash_of(text, out);
 }
 
-static struct key *find(const unsigned char hash[32])
-{
-	struct answer *answer = *answer_of(hash);
-	return answer && now_ms() < answer->until ? answer->key : NULL;
-}
-
 struct key *stored_find(const char *text)
 {
 	unsigned char hash[32];
 	hash_of(text, hash);
-	return find(hash);
+	return known_find(hash);
 }
 
 struct key *stored_named(const char *name)
 {
 	unsigned char hash[32];
 	hash_of_name(name, hash);
-	return find(hash);
+	return known_find(hash);
 }
 
 /* Another key of the same name, made when this one had been deleted, is another one. */
@@ -101,87 +56,6 @@ void stored_key_of(struct key *key, const nova_key *stored)
 	key->rate = stored->rate;
 	key->period_ms = stored->period_ms;
 	key->burst = stored->burst;
-}
-
-/* NULL: there are too many. One that is there has what it may have from now on. */
-static struct key *note_key(const struct key *found)
-{
-	struct stored_key **at = key_of(found->hash), *key = *at;
-	if (!key && keys_count == KEYS_MAX)
-		return NULL;
-	if (!key) {
-		*at = key = need(calloc(1, sizeof(*key)));
-		keys_count++;
-	}
-	key_change(&key->is, found);
-	return &key->is;
-}
-
-static void forget_answers(int64_t now)
-{
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct answer **at = &answers[i], *answer; (answer = *at) != NULL;) {
-			if (now < answer->until) {
-				at = &answer->next;
-				continue;
-			}
-			*at = answer->next;
-			key_release(answer->key);
-			free(answer);
-			answers_count--;
-		}
-}
-
-static void make_room(void)
-{
-	if (keys_count < KEYS_MAX && answers_count < 2 * KEYS_MAX)
-		return;
-	forget_answers(now_ms());
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct stored_key **at = &keys[i], *key; (key = *at) != NULL;) {
-			if (key->is.holders) {
-				at = &key->next;
-				continue;
-			}
-			*at = key->next;
-			free(key);
-			keys_count--;
-		}
-}
-
-/* As note_key(). */
-static struct key *note(const unsigned char hash[32], const struct key *found)
-{
-	make_room();
-	struct answer **at = answer_of(hash), *answer = *at;
-	struct key *key = answer || answers_count < 2 * KEYS_MAX ? note_key(found) : NULL;
-	if (!key)
-		return NULL;
-	if (!answer) {
-		*at = answer = need(calloc(1, sizeof(*answer)));
-		memcpy(answer->asked, hash, 32);
-		answers_count++;
-	}
-	key_hold(key);
-	key_release(answer->key);
-	answer->key = key;
-	answer->until = now_ms() + HOLDS_MS;
-	return key;
-}
-
-void stored_free(void)
-{
-	for (size_t i = 0; i < BUCKETS; i++) {
-		for (struct answer *answer; (answer = answers[i]) != NULL;) {
-			answers[i] = answer->next;
-			free(answer);
-		}
-		for (struct stored_key *key; (key = keys[i]) != NULL;) {
-			keys[i] = key->next;
-			free(key);
-		}
-	}
-	keys_count = answers_count = 0;
 }
 
 /* --- asking --- */
@@ -298,7 +172,7 @@ static void on_end(void *userdata, const json_t *reply)
 	struct key found = { .calls = 0 }, *key = NULL;
 	if (json_object_get(body, "name")) {
 		read_key(&found, body);
-		key = note(lookup->hash, &found);
+		key = known_note(lookup->hash, &found);
 	}
 	LIST_REMOVE(lookup, all);
 	asking--;
