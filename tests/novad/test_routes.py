@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What novad does with functions, code, instances, snapshots and branches."""
 import base64
+import concurrent.futures
 import json
+import os
 import socket
 
 from novadcase import NovadCase
@@ -489,6 +491,22 @@ class Instances(NovadCase):
         self.is_refused(404, "not_found", "GET", path)
         self.is_refused(404, "not_found", "DELETE", path)
         self.is_refused(404, "not_found", "POST", call, b"{}")
+
+    def test_a_disk_that_takes_its_time_holds_nobody_else_up(self):
+        slow = self.home / "novad/instances/new.tmp"
+        os.mkfifo(slow)  # as a disk on which no write ends before somebody reads here
+        with concurrent.futures.ThreadPoolExecutor(1) as threads:
+            try:
+                started = threads.submit(self.start, name="slow")
+                await_that(lambda: self.gets(200, "GET", f"{API}/instances")["instances"],
+                           "it runs")
+                for _ in range(20):
+                    self.assertEqual(self.ask("GET", "/healthz").status, 200)
+                self.assertFalse(started.done())
+            finally:
+                read = os.open(slow, os.O_RDONLY)
+            self.assertEqual(started.result(60)["name"], "slow")
+            os.close(read)
 
     def test_commands_run_in_it(self):
         self.start(name="one")

@@ -137,12 +137,18 @@ static void add_headers(struct job *job, const nova_result_t *result)
 }
 
 /* The path may name an alias, which points elsewhere tomorrow. */
-static void remember(struct job *job, const nova_result_t *result)
+static void remember(struct job *job)
 {
+	const nova_result_t *result = job_held(job);
 	const char *name = job_path(job, "id");
 	char function[65];
 	snprintf(function, sizeof(function), "%.*s", (int)strcspn(name, ":"), name);
 	snapshot_note(job, nova_result_snapshot(result), function, nova_result_version(result));
+}
+
+static void release(void *result)
+{
+	nova_result_free(result);
 }
 
 static void collect(struct job *job, nova_call_t *call)
@@ -156,8 +162,6 @@ static void collect(struct job *job, nova_call_t *call)
 	nova_error_t *error = nova_call_take_error(call);
 	if (result)
 		add_headers(job, result);
-	if (result && *nova_result_snapshot(result))
-		remember(job, result);
 	if (error) {
 		job_fail_by(job, error);
 	} else {
@@ -165,7 +169,12 @@ static void collect(struct job *job, nova_call_t *call)
 		job_answer_text(job, text, len);
 	}
 	nova_error_free(error);
-	nova_result_free(result);
+	if (result && *nova_result_snapshot(result)) {
+		job_hold(job, result, release);
+		job_then(job, remember); /* it may wait for the disk */
+	} else {
+		nova_result_free(result);
+	}
 }
 
 const struct job_verb verb_invoke = { .name = "invoke", .submit = submit, .collect = collect };

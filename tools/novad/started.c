@@ -17,29 +17,31 @@ void instance_end(nova_instance_t *instance)
 	nova_instance_stop(instance, 1, NULL);
 }
 
-/* NULL: it has been answered. One that comes too late for who wanted it is ended. */
-static nova_instance_t *instance_collect(struct job *job, nova_call_t *call)
+static void release(void *instance)
+{
+	nova_instance_free(instance);
+}
+
+/* One that comes too late for who wanted it is ended. */
+static void hand_over(struct job *job)
+{
+	nova_instance_t *instance = job_held(job);
+	instance_note(job, instance, "");
+	job_status(job, 201);
+	job_answer(job, instance_json(instance));
+	if (job_is_canceled(job))
+		instance_end(instance);
+}
+
+void instance_collect_started(struct job *job, nova_call_t *call)
 {
 	nova_instance_t *instance = nova_call_take_instance(call);
 	nova_error_t *error = nova_call_take_error(call);
 	if (error)
 		job_fail_by(job, error);
-	if (instance && job_is_canceled(job)) {
-		instance_end(instance);
-		nova_instance_free(instance);
-		instance = NULL;
+	if (instance) {
+		job_hold(job, instance, release);
+		job_then(job, hand_over); /* it may wait for the disk */
 	}
 	nova_error_free(error);
-	return instance;
-}
-
-void instance_collect_started(struct job *job, nova_call_t *call)
-{
-	nova_instance_t *instance = instance_collect(job, call);
-	if (!instance)
-		return;
-	instance_note(job, instance, "");
-	job_status(job, 201);
-	job_answer(job, instance_json(instance));
-	nova_instance_free(instance);
 }

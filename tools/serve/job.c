@@ -29,11 +29,12 @@ struct job {
 	pid_t pid;
 	json_t *options, *reply;
 	struct bytes body;
-	struct task task; /* of work, and of submit */
+	struct task task; /* of work, of submit, and of what comes then */
 	bool accepted;    /* its call, by the queue */
 	nova_call_t *call;
-	bool begun;            /* the loop knows that it was accepted */
-	nova_call_t *finished; /* before that */
+	bool begun;                    /* the loop knows that it was accepted */
+	nova_call_t *finished;         /* before that */
+	void (*then)(struct job *job); /* what is left to do with what was collected */
 	nova_interrupt_t *interrupt;
 	void *held; /* by the verb */
 	void (*release)(void *held);
@@ -232,6 +233,11 @@ json_t *job_reply(struct job *job)
 	return job->reply;
 }
 
+void job_then(struct job *job, void (*then)(struct job *job))
+{
+	job->then = then;
+}
+
 void job_fail(struct job *job, int code, int outcome, const char *message)
 {
 	char text[2048] = "";
@@ -378,7 +384,9 @@ static void perform(void *userdata)
 {
 	struct job *job = userdata;
 	struct jobs *jobs = job->jobs;
-	if (job->verb->work)
+	if (job->then)
+		job->then(job);
+	else if (job->verb->work)
 		job->verb->work(job);
 	else
 		submit(job);
@@ -461,12 +469,26 @@ static void finish_work(struct job *job)
 	job_end(job);
 }
 
+/* If there is no thread for it, it waits here. */
+static void go_on(struct job *job)
+{
+	pthread_mutex_lock(&job->jobs->lock);
+	job->done = false;
+	pthread_mutex_unlock(&job->jobs->lock);
+	if (!threads_run(job->jobs->threads, &job->task))
+		perform(job);
+}
+
 static void finish_call(struct job *job, nova_call_t *call)
 {
 	job_pass_on(job);
+	job->begun = false; /* the call cannot be cancelled any more */
 	job->verb->collect(job, call);
 	nova_call_free(call);
-	job_end(job);
+	if (job->then)
+		go_on(job);
+	else
+		job_end(job);
 }
 
 /* Its call was accepted, and may be finished already; or there is none. */
@@ -512,7 +534,7 @@ static void on_woken(void *userdata, uint32_t events)
 	size_t left = jobs->woken_count;
 	pthread_mutex_unlock(&jobs->lock);
 	for (struct job *job; left > 0 && (job = next_woken(jobs, &done)) != NULL; left--)
-		if (done && job->verb->work)
+		if (done && (job->verb->work || job->then))
 			finish_work(job);
 		else if (done && !job->begun)
 			begin_call(job);

@@ -216,6 +216,9 @@ void *job_userdata(const struct job *job);              /* of jobs_new() */
 pid_t job_pid(const struct job *job);                   /* of whoever asks */
 nova_interrupt_t *job_interrupt(const struct job *job); /* triggered when it is cancelled */
 bool job_is_canceled(const struct job *job);
+/* In `collect`: the job does not end yet, but when this has returned, which may wait in a thread of
+ * its own, as `work` does. */
+void job_then(struct job *job, void (*then)(struct job *job));
 /* Keeps what the verb needs until the job ends, and is then released; once. */
 void job_hold(struct job *job, void *held, void (*release)(void *held));
 void *job_held(const struct job *job);

@@ -97,6 +97,19 @@ class Commands(E2bCase):
         self.assertEqual((failed.stdout, failed.exit_code), ("got hä\nmore\n", 4))
         self.assertEqual(self.commands.list(), [])
 
+    def test_of_a_long_command_the_list_has_the_beginning(self):
+        long = "x" * 100_000
+        self.commands.run(f": {long}; sleep 1000", background=True, timeout=0,
+                          envs={"A": long[:60_000], "B": "1"})
+        listed, = self.commands.list()
+        self.assertEqual((listed.cmd, listed.args[:2]), ("/bin/bash", ["-l", "-c"]))
+        self.assertTrue(f": {long}".startswith(listed.args[2]), listed.args[2][:100])
+        answer = self.ask("POST", "/process.Process/List", {}, X_Access_Token=(
+            self.sandbox._envd_access_token),  # pylint: disable=protected-access
+            E2b_Sandbox_Id=self.sandbox.sandbox_id)
+        self.assertEqual(answer.status, 200, answer)
+        self.assertLess(len(answer.body), 5000)
+
     def test_input_that_was_not_asked_for_is_refused(self):
         handle = self.commands.run("sleep 1000", background=True)
         self.raises(self.e2b.InvalidArgumentException, "stdin=True", handle.send_stdin, "x")

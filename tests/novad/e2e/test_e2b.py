@@ -95,7 +95,7 @@ class RealSandbox(E2bCase):
         self.assertEqual([s.sandbox_id for s in self.e2b.Sandbox.list().next_items()],
                          [idle.sandbox_id])
         self.assertEqual([s["name"][4:24] for s in self.snapshots()], [idle.sandbox_id])
-        idle = idle.connect(timeout=3600, **options)
+        idle = self.e2b.Sandbox.connect(idle.sandbox_id, timeout=3600, **options)
         self.assertEqual(idle.files.read("mine", **options), "idle")
         self.assertEqual(idle.commands.list(), [])
 

@@ -77,10 +77,12 @@ static void end_expired(const struct novad *novad)
 {
 	static const struct job_asker asker = { on_woken, on_text, on_end };
 	struct sandbox sandbox;
-	for (int i = 0; i < LOOK_MAX && !novad->draining && sandbox_expired(novad->settings.paused_ms, &sandbox); i++) {
+	uint32_t paused_ms = novad->settings.paused_ms;
+	for (int i = 0; i < LOOK_MAX && !novad->draining && sandbox_expired(paused_ms, &sandbox);
+		i++) {
 		bool pause = sandbox.auto_pause && sandbox.state == SANDBOX_RUNNING;
-		json_t *options = need(
-			json_pack("{s:s,s:b}", "sandbox", sandbox.id, "pause", (int)pause));
+		json_t *options =
+			need(json_pack("{s:s,s:b}", "sandbox", sandbox.id, "pause", (int)pause));
 		struct job_request request = { .verb = &verb_expire, .options = options };
 		struct expiry *expiry = need(calloc(1, sizeof(*expiry)));
 		expiry->before = sandbox;

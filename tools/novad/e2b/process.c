@@ -14,6 +14,7 @@
 #define BLOCK      (32u << 10)
 #define PING_MS    50000 /* as the SDK asks for */
 #define ARGS_MAX   (8u << 20)
+#define SHOWN_MAX  4096u /* bytes of a command that lists have */
 
 struct process {
 	LIST_ENTRY(process) all;
@@ -23,7 +24,7 @@ struct process {
 	struct job *job;
 	char sandbox[21];
 	json_int_t pid; /* 0: not known yet */
-	json_t *config;
+	json_t *config; /* as lists have it */
 	LIST_HEAD(, listener) listeners;
 };
 
@@ -308,6 +309,48 @@ void listeners_look(int64_t now)
 
 /* --- starting one --- */
 
+static json_t *shown(const json_t *value, size_t *room);
+
+static json_t *shown_text(const json_t *text, size_t *room)
+{
+	size_t len = json_string_length(text), most = len < *room ? len : *room;
+	*room -= most;
+	return text_json(json_string_value(text), most);
+}
+
+static json_t *shown_list(const json_t *list, size_t *room)
+{
+	size_t i;
+	const json_t *one;
+	json_t *some = need(json_array());
+	json_array_foreach(list, i, one) if (*room) json_array_append_new(some, shown(one, room));
+	return some;
+}
+
+static json_t *shown_object(const json_t *object, size_t *room)
+{
+	const char *name;
+	json_t *one, *some = need(json_object());
+	json_object_foreach((json_t *)(uintptr_t)object, name, one)
+	{
+		size_t len = strlen(name);
+		if (len >= *room)
+			continue;
+		*room -= len;
+		json_object_set_new(some, name, shown(one, room));
+	}
+	return some;
+}
+
+/* The beginning of it, as the loop writes the list of all. */
+static json_t *shown(const json_t *value, size_t *room)
+{
+	return need(json_is_string(value) ? shown_text(value, room) :
+		    json_is_array(value)  ? shown_list(value, room) :
+		    json_is_object(value) ? shown_object(value, room) :
+					    json_copy((json_t *)(uintptr_t)value));
+}
+
 /* What the exchange has counted is the command's own from now on: it goes on without it. */
 static void take_over(struct process *process, struct exchange *x)
 {
@@ -338,7 +381,8 @@ void e2b_start(struct exchange *x)
 	struct job_request request = { .verb = &verb_e2b_run, .options = x->options };
 	request.input = json_is_true(json_object_get(body, "stdin"));
 	memcpy(process->sandbox, x->sandbox, sizeof(process->sandbox));
-	process->config = need(json_deep_copy(json_object_get(body, "process")));
+	size_t room = SHOWN_MAX;
+	process->config = shown(json_object_get(body, "process"), &room);
 	LIST_INSERT_HEAD(&processes, process, all);
 	take_over(process, x);
 	attach(x, process);
