@@ -46,12 +46,12 @@ class OwnersCase(NovadCase):
 class Hostile(OwnersCase):
     """Bob tries everything on what is Alice's, and then on what is nobody's."""
 
-    def take_snapshot(self, owner):
+    def take_snapshot(self, owner, function="hers"):
         """As novad does for a key; the fake engine takes none."""
         self.plant_snapshot(SNAPSHOT, "taken")
         facts = self.home / "novad/snapshots"
         facts.mkdir(parents=True, mode=0o700)
-        (facts / SNAPSHOT).write_text(json.dumps({"owner": owner_of(owner), "of": "hers",
+        (facts / SNAPSHOT).write_text(json.dumps({"owner": owner_of(owner), "of": function,
                                                   "name": ""}), encoding="utf-8")
 
     def make_all(self):
@@ -179,6 +179,17 @@ class Hostile(OwnersCase):
         for name in ("call", "run", "kept"):
             record = self.has("alice", 200, "GET", f"{API}/logs/{at[name]}")
             self.assertEqual(record["request_id"], at[name])
+
+    def test_an_admin_who_goes_on_from_her_snapshot_registers_nothing_of_its_own(self):
+        runner = f"execute-shell-{owner_of('alice')[:12]}"  # which has been deleted since
+        self.take_snapshot("alice", runner)
+        self.novad(*self.words)
+        answer = self.asks("root", "POST", "/execute", {
+            "mode": "branched", "parent_snapshot": SNAPSHOT, "language": "shell", "code": "true"})
+        self.assertGreaterEqual(answer.status, 400, answer)  # the fake engine has no snapshots
+        self.has("alice", 200, "GET", f"{API}/functions/{runner}")
+        found = self.has("root", 200, "GET", f"{API}/functions/{runner}")
+        self.assertEqual(found["owner"], owner_of("alice"))
 
     def test_lists_have_what_belongs_to_who_asks_and_an_admin_sees_all(self):
         self.take_snapshot("alice")

@@ -225,15 +225,15 @@ static int find_it(struct job *job, const char *name, nova_error_t **error)
 	return code;
 }
 
-static int register_it(struct job *job, const char *name, const struct runner *runner,
-	const json_t *fields, nova_error_t **error)
+static int register_it(struct job *job, const char *name, const char *owner,
+	const struct runner *runner, const json_t *fields, nova_error_t **error)
 {
 	const json_t *machine = json_object_get(fields, "resources");
 	nova_function_opts opts = NOVA_FUNCTION_OPTS_INIT;
 	int code = find_it(job, name, error);
 	if (code != NOVA_ENOTFOUND)
 		return code;
-	char *label = owner_label(job_owner(job));
+	char *label = owner_label(owner);
 	opts.labels = (const char *const *)&label;
 	opts.labels_count = label != NULL;
 	opts.name = name;
@@ -267,7 +267,7 @@ int modes_function_of(
 		return NOVA_EINVAL;
 	}
 	name_of(name, job, job_fields(job), runner);
-	return register_it(job, name, runner, job_fields(job), error);
+	return register_it(job, name, job_owner(job), runner, job_fields(job), error);
 }
 
 /* Nobody's own function is given code as its event. */
@@ -289,31 +289,37 @@ static int check_function(struct job *job, const char *function, const struct ru
 	return NOVA_EINVAL;
 }
 
-/* Of the snapshot that it goes on from, if novad has taken it. */
-static int find_parent(
-	struct job *job, const char *parent, const struct runner *runner, char name[NAME_SIZE])
+/* Of the snapshot that it goes on from, if novad has taken it, and whose that is: an admin may go
+ * on from what is another's. */
+static int find_parent(struct job *job, const char *parent, const struct runner *runner,
+	char name[NAME_SIZE], char owner[OWNER_SIZE])
 {
 	char known[NAME_SIZE];
+	struct facts facts;
 	nova_snapshot_t *snapshot = snapshot_find(job, parent);
 	if (!snapshot)
 		return NOVA_ENOTFOUND;
 	bool is_known = snapshot_function(snapshot, known);
+	facts_get(FACTS_SNAPSHOT, nova_snapshot_id(snapshot), &facts);
 	nova_snapshot_free(snapshot);
 	if (!is_known)
 		return 0;
 	memcpy(name, known, NAME_SIZE);
+	memcpy(owner, facts.owner, OWNER_SIZE);
 	return check_function(job, name, runner);
 }
 
 static int find_function(struct job *job, const json_t *fields, const struct runner *runner,
 	char name[NAME_SIZE], nova_error_t **error)
 {
+	char owner[OWNER_SIZE];
 	const char *parent = parent_of(fields);
 	name_of(name, job, fields, runner);
 	if (text_of(fields, "instance")) /* which has its function */
 		return 0;
-	int code = parent ? find_parent(job, parent, runner, name) : 0;
-	return code == 0 ? register_it(job, name, runner, fields, error) : code;
+	snprintf(owner, sizeof(owner), "%s", job_owner(job));
+	int code = parent ? find_parent(job, parent, runner, name, owner) : 0;
+	return code == 0 ? register_it(job, name, owner, runner, fields, error) : code;
 }
 
 /* --- its event --- */
