@@ -165,7 +165,16 @@ class Life(E2bCase):
         self.raises(error, "with their memory", sandbox.pause, mode="filesystem")
         self.raises(error, "no snapshots", sandbox.fork)
         self.raises(error, "pause() and fork()", sandbox.create_snapshot)
+        self.raises(error, "killed takes its snapshots", self.e2b.Sandbox.delete_snapshot, "x")
+        self.raises(error, "that of its template", sandbox.update_network, {})
         self.raises(error, "501", sandbox.get_metrics)
+        self.assertEqual(sandbox.get_host(3000),
+                         f"3000-{sandbox.sandbox_id}.ports-are-not-there.invalid")
+        wrong = self.e2b.InvalidArgumentException
+        self.raises(wrong, "leave 'user' away", sandbox.files.write, "x", "x", user="root")
+        waits = sandbox.commands.run("sleep 1000", background=True)
+        self.raises(error, "without a terminal", sandbox.pty.send_stdin, waits.pid, b"x")
+        waits.kill()
         self.raises(self.e2b.VolumeException, "files.write()", self.e2b.Volume.list)
         self.raises(error, "not watched", sandbox.files.watch_dir, "/tmp")
         self.raises(error, "without a terminal", sandbox.pty.create,

@@ -112,8 +112,7 @@ bool e2b_admit(struct exchange *x, char key[65], char hash[65])
 	else
 		admit(x, id, key, hash);
 	if (!x->answered && user && !strncasecmp(user, "Basic ", 6))
-		exchange_problem(x, 400, "invalid",
-			"all in a sandbox of novad is done as its one user: leave 'user' away");
+		exchange_problem(x, 400, "invalid", E2B_ONE_USER);
 	return !x->answered;
 }
 
@@ -165,6 +164,8 @@ static const struct {
 	{ "/sandboxes/*/network", "the network of a sandbox is that of its template" },
 	{ "*/sandboxes*", "this is for version " E2B_VERSION " of the SDK" },
 	{ "/snapshots*", "Sandbox.pause() and fork() keep the state of a sandbox" },
+	{ "/templates/*", "templates are functions, which novactl deletes, and a sandbox that is "
+			  "killed takes its snapshots along" },
 	{ "*/templates*", "templates are functions: novactl register" },
 	{ "/volumes*", "files.write() brings files into a sandbox" },
 	{ "/secrets*", "commands have what is in 'envs'" },

@@ -6,7 +6,9 @@
 
 #include "e2b.h"
 
-#define TEMPLATE  "base"
+#define TEMPLATE "base"
+/* Of what the SDK makes the names of hosts; without one it would be E2B's own. */
+#define NO_PORTS  "ports-are-not-there.invalid"
 #define SECONDS   300 /* of one that does not say */
 #define PAIRS_MAX 65536
 #define PAGE      100
@@ -47,9 +49,9 @@ const struct field e2b_timeout_fields[] = {
 
 json_t *sandbox_json(const struct sandbox *sandbox)
 {
-	return need(json_pack("{s:s,s:s,s:s,s:s,s:s,s:n}", "sandboxID", sandbox->id, "templateID",
+	return need(json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "sandboxID", sandbox->id, "templateID",
 		sandbox->function, "clientID", "novad", "envdVersion", ENVD_VERSION,
-		"envdAccessToken", sandbox->token, "domain"));
+		"envdAccessToken", sandbox->token, "domain", NO_PORTS));
 }
 
 static json_t *detail_json(const struct sandbox *sandbox, bool with_token)

@@ -27,6 +27,7 @@ uint64_t e2b_now_us(void);
 /* A message of a stream. */
 void e2b_wrap(struct bytes *out, unsigned char flags, const char *text, size_t len);
 void direct_e2b_health(struct exchange *exchange);
+#define E2B_ONE_USER "all in a sandbox of novad is done as its one user: leave 'user' away"
 
 /* --- sandboxes.c: what is known of them; by any thread --- */
 

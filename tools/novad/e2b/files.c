@@ -12,6 +12,7 @@
 
 const struct field e2b_file_query[] = {
 	{ "path", KIND_TEXT, "of a file", .max = 4096 },
+	{ "username", KIND_TEXT, "refused: there is one" },
 	{ NULL },
 };
 

@@ -99,8 +99,10 @@ static uint32_t milliseconds_of(const struct exchange *x)
 
 void e2b_options(struct exchange *x)
 {
+	if (json_object_get(json_object_get(x->options, "query"), "username"))
+		exchange_problem(x, 400, "invalid", E2B_ONE_USER);
 	json_object_set_new(x->options, "sandbox", json_string(x->sandbox));
 	json_object_set_new(x->options, "timeout_ms", json_integer(milliseconds_of(x)));
-	if (x->route->verb == &verb_e2b_write)
+	if (!x->answered && x->route->verb == &verb_e2b_write)
 		take_parts(x);
 }

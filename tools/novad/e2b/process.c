@@ -38,6 +38,8 @@ struct listener {
 
 static LIST_HEAD(, process) processes;
 
+#define NO_TERMINAL "commands run without a terminal: use commands.run()"
+
 /* --- what is asked for --- */
 
 static const struct field config_fields[] = {
@@ -61,7 +63,8 @@ static const struct field selector_fields[] = {
 };
 
 static const struct field stdin_fields[] = {
-	{ "stdin", KIND_BYTES, "base64", true },
+	{ "stdin", KIND_BYTES, "base64" },
+	{ "pty", KIND_ANY, "refused: there is no terminal" },
 	{ NULL },
 };
 
@@ -367,8 +370,7 @@ void e2b_start(struct exchange *x)
 	static const struct job_asker asker = { on_woken, on_text, on_end };
 	const json_t *body = json_object_get(x->options, "body");
 	if (json_is_object(json_object_get(body, "pty"))) {
-		exchange_problem(x, 501, "not_supported",
-			"commands run without a terminal: use commands.run()");
+		exchange_problem(x, 501, "not_supported", NO_TERMINAL);
 		return;
 	}
 	if (!sandbox_enter(x->sandbox)) {
@@ -468,9 +470,14 @@ static void send_input(struct job *job)
 	struct bytes data = { 0 };
 	struct process *process = process_of(job);
 	const json_t *given = json_object_get(job_fields(job), "input");
-	field_bytes(&data, json_object_get(given, "stdin"));
-	if (process)
+	const json_t *text = json_object_get(given, "stdin");
+	field_bytes(&data, text);
+	if (process && text)
 		input(job, process, &data, false);
+	else if (process && json_object_get(given, "pty"))
+		job_problem(job, 501, "not_supported", NO_TERMINAL);
+	else if (process)
+		job_problem(job, 400, "invalid", "input: the field 'stdin' is missing");
 	bytes_free(&data);
 }
 
