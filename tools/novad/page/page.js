@@ -64,14 +64,19 @@ function complain(error) {
     : error instanceof Problem ? error.message : "novad does not answer.");
 }
 
-// Does something that somebody asked for, and shows what then is.
+// What is said is of something that somebody asked for, and stays until they ask for more.
+let refused = false;
+
+// Does that, and shows what then is.
 async function act(work) {
   try {
     await work();
+    refused = false;
     say("");
     await look();
   } catch (error) {
     complain(error);
+    refused = error.name !== "AbortError";
   }
 }
 
@@ -98,8 +103,11 @@ function el(name, attributes = {}, ...children) {
 const button = (text, id, onclick, attributes = {}) =>
   el("button", { type: "button", id, onclick, ...attributes }, text);
 
+// What a button is called for whom its row does not tell of what it is.
+const of = (text, thing) => ({ "aria-label": `${text} ${thing.name || thing.id}` });
+
 // Leaves what is as it would be, with what is selected in it; what has the focus keeps it, if it is
-// there again.
+// there again; else what is around it has it.
 function show(place, ...children) {
   const made = put(document.createElement("div"), children);
   if (made.innerHTML === place.innerHTML)
@@ -107,7 +115,7 @@ function show(place, ...children) {
   const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
   place.replaceChildren(...made.childNodes);
   if (focused && document.activeElement.id !== focused)
-    by(focused)?.focus();
+    (by(focused) ?? by("main")).focus({ preventScroll: !by(focused) });
 }
 
 const empty = (text) => el("p", { class: "empty" }, text);
@@ -254,11 +262,11 @@ async function lookInstances(signal) {
   ], instances.map((i) => ({
     cells: [i.name, `${i.function}:${i.version}`, i.state, moment(i.created_us), i.id,
       el("span", { class: "actions" },
-        i.state === "paused"
-          ? button("Resume", `resume-${i.id}`, () => order(i, "resume"))
-          : button("Pause", `pause-${i.id}`, () => order(i, "pause"),
-            { disabled: i.state !== "running" }),
-        button("End", `end-${i.id}`, () => end(i)))],
+        i.state === "paused" // one id for both, so that the focus stays
+          ? button("Resume", `turn-${i.id}`, () => order(i, "resume"), of("Resume", i))
+          : button("Pause", `turn-${i.id}`, () => order(i, "pause"),
+            { disabled: i.state !== "running", ...of("Pause", i) }),
+        button("End", `end-${i.id}`, () => end(i), of("End", i)))],
   }))) : empty("None is running."));
 }
 
@@ -284,8 +292,8 @@ async function lookSnapshots(signal) {
     el("strong", {}, s.name || s.id),
     el("span", { class: "about" }, [s.function, moment(s.created_us),
       s.disk_bytes && bytes(s.disk_bytes), s.name && s.id].filter(Boolean).join(" · ")),
-    button("Start", `start-${s.id}`, () => restore(s)), " ",
-    button("Delete", `delete-${s.id}`, () => remove(s)),
+    button("Start", `start-${s.id}`, () => restore(s), of("Start", s)), " ",
+    button("Delete", `delete-${s.id}`, () => remove(s), of("Delete", s)),
     children.has(s.id) && el("ul", {}, branch(children.get(s.id)))));
   return () => show(by("snapshots"), roots.length ? el("ul", { class: "tree" }, branch(roots))
     : empty("There is none."));
@@ -494,11 +502,13 @@ async function look() {
     if (mine !== turn)
       return;
     shows?.();
-    say("");
+    if (!refused)
+      say("");
   } catch (error) {
     if (mine !== turn)
       return;
     complain(error);
+    refused = false;
     soon = false;
   }
   timer = setTimeout(look, soon ? 0 : LOOK_MS);
@@ -506,6 +516,7 @@ async function look() {
 
 function go() {
   const wanted = location.hash.slice(1);
+  refused = false;
   say("");
   view = wanted in views ? wanted : "functions";
   for (const name of Object.keys(views))
