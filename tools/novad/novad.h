@@ -92,9 +92,9 @@ struct shelf;
 /* A directory in another one, which is made. NULL: it has been said why. */
 struct shelf *shelf_open(const char *directory, const char *name);
 void shelf_free(struct shelf *shelf);
-/* By any thread; an id has letters and digits only. False: it has been said why it is not kept, and
- * errno is that. */
-bool shelf_put(struct shelf *shelf, const char *id, const json_t *facts);
+/* By any thread; an id has letters and digits only. 0, or the number of the system's error by which
+ * it is not kept, which has been said. */
+int shelf_put(struct shelf *shelf, const char *id, const json_t *facts);
 void shelf_drop(struct shelf *shelf, const char *id);
 /* All of them, by their ids; NULL: it has been said why the directory cannot be read. Of what
  * cannot be had it has been said why, and `others`, which may be NULL, has its id: with true if it

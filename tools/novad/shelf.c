@@ -74,18 +74,18 @@ static bool write_file(int at, const char *text)
 	return n >= 0 && (size_t)n == len;
 }
 
-bool shelf_put(struct shelf *shelf, const char *id, const json_t *facts)
+int shelf_put(struct shelf *shelf, const char *id, const json_t *facts)
 {
 	char *text = need(json_dumps(facts, JSON_COMPACT));
 	pthread_mutex_lock(&shelf->lock);
+	errno = 0;
 	bool done = write_file(shelf->fd, text) && renameat(shelf->fd, NEW, shelf->fd, id) == 0;
-	int why = errno;
+	int why = done ? 0 : errno ? errno : EIO;
 	if (!done)
 		complain(shelf, "write", id);
 	pthread_mutex_unlock(&shelf->lock);
 	free(text);
-	errno = why;
-	return done;
+	return why;
 }
 
 void shelf_drop(struct shelf *shelf, const char *id)

@@ -42,13 +42,6 @@ char *e2b_path(const char *path)
 	return whole.data;
 }
 
-uint64_t e2b_now_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 json_t *e2b_time(int64_t us)
 {
 	struct tm tm;

@@ -23,7 +23,6 @@ const char *e2b_code(unsigned status);
 char *e2b_path(const char *path);
 /* Microseconds since 1970. */
 json_t *e2b_time(int64_t us);
-uint64_t e2b_now_us(void);
 /* A message of a stream. */
 void e2b_wrap(struct bytes *out, unsigned char flags, const char *text, size_t len);
 void direct_e2b_health(struct exchange *exchange);
@@ -60,6 +59,9 @@ struct sandbox {
 };
 
 #define SANDBOX_WHY 160
+
+/* Microseconds since 1970. */
+uint64_t e2b_now_us(void);
 
 void sandbox_clear(struct sandbox *copy);
 /* A copy without metadata and variables; with an owner, if it is theirs. */
@@ -104,7 +106,7 @@ void sandboxes_free(void);
 /* --- records.c: those that are paused, on the disk --- */
 
 /* Writes what is known of one that is to be paused, unless it has been taken out meanwhile. 0, or
- * why it could not be written: what errno may be. */
+ * the number of the system's error by which it could not. */
 int record_write(struct sandbox *sandbox);
 /* It is not paused any more. */
 void record_drop(const char *id);

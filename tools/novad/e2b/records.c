@@ -3,7 +3,6 @@
  * What is known of sandboxes that are paused, on the disk. A record is there before the VM of its
  * sandbox ends, and goes before its snapshot does: whatever has no record is nobody's.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,8 +48,8 @@ int record_write(struct sandbox *sandbox)
 	sandbox_add_pairs(sandbox);
 	json_t *record = record_of(sandbox);
 	pthread_mutex_lock(&lock);
-	if (is_there(sandbox->id) && !shelf_put(shelf, sandbox->id, record))
-		why = errno ? errno : EIO;
+	if (is_there(sandbox->id))
+		why = shelf_put(shelf, sandbox->id, record);
 	pthread_mutex_unlock(&lock);
 	json_decref(record);
 	return why;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "e2b.h"
 
@@ -18,6 +19,13 @@ static TAILQ_HEAD(list, sandbox) sandboxes = TAILQ_HEAD_INITIALIZER(sandboxes);
 static size_t count;
 static uint64_t last_number;
 static json_t *dropped; /* names of snapshots, the oldest first */
+
+uint64_t e2b_now_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
 
 /* With the lock held, as all that begin with `at`. */
 static struct sandbox *at_id(const char *id, const char *owner)
