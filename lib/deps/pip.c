@@ -153,6 +153,15 @@ static int take_wheel(
 	return r < 0 ? nova_fail_os(error, r, "cannot move the wheel of %s", package) : 0;
 }
 
+/* NULL: out of memory. */
+static int make_directory(const char *path, nova_error_t **error)
+{
+	int r = path ? fs_mkdirs(path, 0700) : 0;
+	if (!path)
+		return nova_oom(error);
+	return r < 0 ? nova_fail_os(error, r, "cannot make '%s'", path) : 0;
+}
+
 /* Whoever calls a compiler is told at once that there is none. */
 static int build(
 	const struct job *job, const char *package, const char *wheels, nova_error_t **error)
@@ -160,8 +169,11 @@ static int build(
 	AUTO_ARGS struct args args = { .count = 0 };
 	AUTO_FREE char *made = path_join(job->text[DEPS_WORK], "made"), *log = NULL;
 	int status;
-	if (!made || fs_mkdirs(made, 0700) < 0 || fs_mkdirs(wheels, 0700) < 0)
-		return nova_oom(error);
+	int code = make_directory(made, error);
+	if (code == 0)
+		code = make_directory(wheels, error);
+	if (code < 0)
+		return code;
 	add_pip(&args, job, "wheel");
 	add(&args, "--no-deps");
 	add(&args, "--no-binary");
@@ -171,7 +183,7 @@ static int build(
 	add(&args, package);
 	setenv("CC", "no-native-code", 1);
 	setenv("CXX", "no-native-code", 1);
-	int code = run_pip(job, &args, &status, &log, error);
+	code = run_pip(job, &args, &status, &log, error);
 	if (code == 0 && status)
 		code = pip_explain_build(package, log, error);
 	return code < 0 ? code : take_wheel(package, made, wheels, error);
@@ -257,8 +269,9 @@ static int finish(const struct job *job, nova_error_t **error)
 int pip_install(const struct job *job, nova_error_t **error)
 {
 	AUTO_FREE char *wheels = path_join(job->text[DEPS_WORK], "wheels");
-	if (!wheels || fs_mkdirs(wheels, 0700) < 0)
-		return nova_oom(error);
+	int made = make_directory(wheels, error);
+	if (made < 0)
+		return made;
 	for (int built = 0; built <= MAX_BUILT; built++) {
 		AUTO_FREE char *log = NULL, *package = NULL;
 		int status, code = install_once(job, wheels, &status, &log, error);

@@ -120,8 +120,10 @@ int pages_copy(const struct pages *pages, struct pages *ret, nova_error_t **erro
 		copy.runs = malloc(pages->run_count * sizeof(*copy.runs));
 		copy.fd = sys_dup(pages->fd);
 		if (!copy.runs || copy.fd < 0) {
+			int code = copy.runs ? nova_fail_os(error, copy.fd, "pages of a microVM") :
+					       nova_oom(error);
 			pages_done(&copy);
-			return nova_oom(error);
+			return code;
 		}
 		memcpy(copy.runs, pages->runs, pages->run_count * sizeof(*copy.runs));
 		copy.run_count = pages->run_count;

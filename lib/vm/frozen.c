@@ -83,6 +83,15 @@ bool frozen_on_disk(const struct frozen *frozen, const char **ret_root, const ch
 	return frozen->is_on_disk;
 }
 
+static int copy_state(const struct frozen *from, struct frozen *to, nova_error_t **error)
+{
+	int fd = sys_dup(from->state_fd);
+	if (fd < 0)
+		return nova_fail_os(error, fd, "the state of a microVM");
+	to->state_fd = fd;
+	return 0;
+}
+
 int frozen_with_code(const struct frozen *from, const char *code_disk, struct frozen **ret_frozen,
 	nova_error_t **error)
 {
@@ -94,7 +103,7 @@ int frozen_with_code(const struct frozen *from, const char *code_disk, struct fr
 		.references = 1,
 		.ops = from->ops,
 		.pages = PAGES_NONE,
-		.state_fd = sys_dup(from->state_fd),
+		.state_fd = -1,
 		.base = base_ref(from->base),
 		.function = GUEST_FUNCTION_NONE,
 	};
@@ -104,10 +113,12 @@ int frozen_with_code(const struct frozen *from, const char *code_disk, struct fr
 		return nova_fail(error, NOVA_EINVAL,
 			"only an instant without function and with its own memory takes another "
 			"code disk");
-	if (machine_config_copy(&f->shape, &shape) < 0 || f->state_fd < 0)
+	if (machine_config_copy(&f->shape, &shape) < 0)
 		return nova_oom(error);
-	*ret_frozen = STEAL(f);
-	return 0;
+	int code = copy_state(from, f, error);
+	if (code == 0)
+		*ret_frozen = STEAL(f);
+	return code;
 }
 
 int frozen_copy(const struct frozen *from, struct frozen **ret_frozen, nova_error_t **error)
@@ -119,14 +130,16 @@ int frozen_copy(const struct frozen *from, struct frozen **ret_frozen, nova_erro
 		.references = 1,
 		.ops = from->ops,
 		.pages = PAGES_NONE,
-		.state_fd = sys_dup(from->state_fd),
+		.state_fd = -1,
 		.base = base_ref(from->base),
 	};
 	memcpy(f->snapshot, from->snapshot, sizeof(f->snapshot));
-	if (f->state_fd < 0 || machine_config_copy(&f->shape, &from->shape) < 0 ||
+	if (machine_config_copy(&f->shape, &from->shape) < 0 ||
 		guest_function_copy(&f->function, &from->function) < 0)
 		return nova_oom(error);
-	int code = pages_copy(&from->pages, &f->pages, error);
+	int code = copy_state(from, f, error);
+	if (code == 0)
+		code = pages_copy(&from->pages, &f->pages, error);
 	if (code == 0)
 		*ret_frozen = STEAL(f);
 	return code;

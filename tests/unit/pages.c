@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -289,6 +290,25 @@ START_TEST(parts_of_pages_come_to_where_they_were)
 }
 END_TEST
 
+START_TEST(a_copy_of_pages_that_finds_no_descriptor_says_so)
+{
+	static uint8_t want[REFINED * PAGE_BYTES];
+	CLEANUP(pages_done) struct pages pages;
+	struct pages copy = PAGES_NONE;
+	struct rlimit before;
+	AUTO_FD int base = refined(want, &pages);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	AUTO_FD int last = sys_dup(base); /* the first that was free */
+	const struct rlimit none = { (rlim_t)last + 1, before.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int code = pages_copy(&pages, &copy, &error);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_int_eq(nova_error_os(error), EMFILE);
+	ck_fails(NOVA_EIO, code);
+	ck_assert(copy.fd < 0 && !copy.count);
+}
+END_TEST
+
 /* What was written since, as whole pages: before, in the middle of, and behind what was there. */
 START_TEST(newer_pages_replace_the_parts_that_were_there)
 {
@@ -339,6 +359,7 @@ static Suite *pages_suite(void)
 	tcase_add_test(tc, a_copy_is_as_sparse_as_its_source_which_stays_so);
 	tcase_add_test(tc, of_pages_that_differ_in_a_few_bytes_these_are_kept);
 	tcase_add_test(tc, parts_of_pages_come_to_where_they_were);
+	tcase_add_test(tc, a_copy_of_pages_that_finds_no_descriptor_says_so);
 	tcase_add_test(tc, newer_pages_replace_the_parts_that_were_there);
 	tcase_add_test(tc, a_base_that_is_cut_off_is_an_error);
 	suite_add_tcase(suite, tc);
