@@ -33,18 +33,6 @@ int mode_check_engine(struct nova *nova, nova_error_t **error)
 			       ops->name);
 }
 
-/* Looked at beforehand, so that a call does not run for a snapshot that cannot be. */
-static int check_new_name(struct nova *nova, const char *name, nova_error_t **error)
-{
-	nova_snapshot_t *other = NULL;
-	int code = snapshot_check_name(name, error);
-	if (code < 0 || nova_snapshot_open(nova->host, name, &other, NULL) < 0)
-		return code;
-	nova_snapshot_free(other);
-	return nova_fail(error, NOVA_EEXIST,
-		"there is a snapshot '%s' already; delete it first or take another name", name);
-}
-
 static bool copy_text(char **to, const char *from)
 {
 	*to = from ? strdup(from) : NULL;
@@ -64,7 +52,8 @@ int mode_prepare(struct invocation *c, const nova_invoke_opts *o, nova_error_t *
 		return nova_oom(error);
 	if (c->checkpoint || o->snapshot)
 		code = mode_check_engine(c->nova, error);
+	/* looked at beforehand, so that a call does not run for a snapshot that cannot be */
 	if (code == 0 && o->checkpoint_name)
-		code = check_new_name(c->nova, o->checkpoint_name, error);
+		code = snapshot_check_new_name(c->nova->host, o->checkpoint_name, error);
 	return code;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Finding, checking, opening and removing snapshots. */
+/* Finding, checking and opening snapshots. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,10 +12,11 @@
 /* A file that is missing is damage, unless the whole snapshot is gone. */
 static int fail_file(const char *directory, const char *name, int os, nova_error_t **error)
 {
-	if (os == -ENOENT && fs_exists(directory) == 1)
+	int there = os == -ENOENT ? fs_exists(directory) : 0;
+	if (there > 0)
 		return nova_fail(error, NOVA_ECORRUPT, "'%s/%s' is missing; delete the snapshot",
 			directory, name);
-	return nova_fail_os(error, os, "'%s/%s'", directory, name);
+	return nova_fail_os(error, there < 0 ? there : os, "'%s/%s'", directory, name);
 }
 
 static int read_manifest(
@@ -117,11 +118,16 @@ static int find_by_name(
 	return code < 0 || found ? code : there_is_none(name, error);
 }
 
-static bool is_there(const char *root, const char *id)
+/* 1, 0 or -errno, when nobody can tell. */
+static int is_there(const char *root, const char *id)
 {
 	AUTO_FREE char *directory = path_join(root, id);
-	/* or it cannot be looked at, and the reader says why */
-	return directory && fs_exists(directory);
+	return directory ? fs_exists(directory) : -ENOMEM;
+}
+
+static int cannot_tell(const char *name, int os, nova_error_t **error)
+{
+	return nova_fail_os(error, os, "whether there is a snapshot '%s'", name);
 }
 
 /* The name of a template has its id, so none of the others is looked at. */
@@ -129,8 +135,9 @@ static int find_template(
 	const char *root, const char *name, struct manifest *ret, nova_error_t **error)
 {
 	const char *id = name + strlen(TEMPLATE_PREFIX);
-	if (!is_id(id) || !is_there(root, id))
-		return there_is_none(name, error);
+	int there = is_id(id) ? is_there(root, id) : 0;
+	if (there <= 0)
+		return there < 0 ? cannot_tell(name, there, error) : there_is_none(name, error);
 	int code = read_manifest(root, id, ret, error);
 	if (code < 0 || !strcmp(ret->name, name))
 		return code;
@@ -142,8 +149,26 @@ int snapshot_find(const char *root, const char *name, struct manifest *ret, nova
 {
 	if (str_starts(name, TEMPLATE_PREFIX))
 		return find_template(root, name, ret, error);
-	return is_id(name) && is_there(root, name) ? read_manifest(root, name, ret, error) :
-						     find_by_name(root, name, ret, error);
+	int there = is_id(name) ? is_there(root, name) : 0;
+	if (there < 0)
+		return cannot_tell(name, there, error);
+	return there ? read_manifest(root, name, ret, error) : find_by_name(root, name, ret, error);
+}
+
+int snapshot_check_free(const char *root, const char *name, nova_error_t **error)
+{
+	AUTO_ERROR nova_error_t *why = NULL;
+	AUTO_MANIFEST struct manifest other = { .name = NULL };
+	int code = snapshot_find(root, name, &other, &why);
+	if (code == NOVA_ENOTFOUND)
+		return 0;
+	if (code == 0)
+		return nova_fail(error, NOVA_EEXIST,
+			"there is a snapshot '%s' already; delete it first or take another name",
+			name);
+	if (error)
+		*error = STEAL(why);
+	return nova_wrap(error, code, "whether the name '%s' is free", name);
 }
 
 /* --- checks that are remembered --- */
@@ -379,76 +404,7 @@ int snapshot_open(const char *root, const struct manifest *m, struct snapshot_fi
 	return code;
 }
 
-/* --- removing --- */
-
-static int check_no_dependent(const char *root, const struct manifest *m, nova_error_t **error)
-{
-	struct manifest *all = NULL;
-	size_t count = 0;
-	int code = snapshot_list(root, &all, &count, error);
-	for (size_t i = 0; code == 0 && i < count; i++)
-		if (!strcmp(all[i].base, m->id))
-			code = nova_fail(error, NOVA_EBUSY,
-				"snapshot '%s' is the base of snapshot '%s': delete that first",
-				m->name, all[i].name);
-	manifests_free(all, count);
-	return code;
-}
-
-/* With the lock of the root held. Gone in one step; the rest may take its time, or be swept later.
- */
-static int throw_away(const char *root, const char *id)
-{
-	char unique[9];
-	int r = random_hex(unique, 8);
-	AUTO_FREE char *path = path_join(root, id),
-		       *trash = r < 0 ? NULL : str_format("%s/.tmp-%s-%s", root, id, unique);
-	r = path && trash ? fs_rename(path, trash) : -ENOMEM;
-	if (r == 0)
-		fs_remove_tree(trash);
-	return r;
-}
-
-/* A file that is missing is locked by nobody. */
-static int lock_against_users(
-	const char *directory, const struct manifest *m, int *ret_state, int *ret_memory)
-{
-	int r = file_lock(directory, "state", true, ret_state);
-	if (m->memory.size && (r == 0 || r == -ENOENT))
-		r = file_lock(directory, memory_name(m), true, ret_memory);
-	return r == -ENOENT ? 0 : r;
-}
-
-int snapshot_remove(const char *root, const struct manifest *m, nova_error_t **error)
-{
-	AUTO_FREE char *path = path_join(root, m->id), *guard = path_join(root, ".lock");
-	AUTO_FD int state = -1, memory = -1, guard_fd = -1;
-	if (!path || !guard)
-		return nova_oom(error);
-	int r = fs_lock(guard, true, &guard_fd);
-	if (r < 0)
-		return nova_fail_os(error, r, "'%s'", guard);
-	/* Nothing is published now, and who writes a snapshot that depends on this one holds the
-	 * lock of its memory. */
-	int code = m->memory.size ? check_no_dependent(root, m, error) : 0;
-	if (code < 0)
-		return code;
-	r = lock_against_users(path, m, &state, &memory);
-	if (r == 0)
-		r = throw_away(root, m->id);
-	if (r == -EWOULDBLOCK)
-		return nova_fail(
-			error, NOVA_EBUSY, "snapshot '%s' is in use by a running microVM", m->name);
-	return r < 0 ? nova_fail_os(error, r, "snapshot '%s'", m->name) : 0;
-}
-
-void snapshot_discard(const char *root, const char *id)
-{
-	AUTO_FREE char *guard = path_join(root, ".lock");
-	AUTO_FD int guard_fd = -1;
-	if (guard && fs_lock(guard, true, &guard_fd) == 0)
-		throw_away(root, id);
-}
+/* --- what it takes, and its last use --- */
 
 uint64_t snapshot_disk_bytes(const char *root, const char *id)
 {

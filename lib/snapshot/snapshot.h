@@ -113,6 +113,8 @@ int snapshot_write(const char *root, struct manifest *manifest, const struct sna
 /* By id or name. NOVA_ENOTFOUND; NOVA_ECORRUPT for a manifest that is none. */
 int snapshot_find(
 	const char *root, const char *name, struct manifest *ret_manifest, nova_error_t **error);
+/* NOVA_EEXIST: it has one; or the code of why nobody can tell. */
+int snapshot_check_free(const char *root, const char *name, nova_error_t **error);
 /* Checks and opens the files. NOVA_ECORRUPT naming the file; NOVA_ENOTFOUND. */
 int snapshot_open(const char *root, const struct manifest *manifest,
 	struct snapshot_files *ret_files, nova_error_t **error);
@@ -121,6 +123,10 @@ int snapshot_list(
 	const char *root, struct manifest **ret_manifests, size_t *ret_count, nova_error_t **error);
 /* NOVA_EBUSY while a VM uses its memory, or another snapshot is based on it (it is named). */
 int snapshot_remove(const char *root, const struct manifest *manifest, nova_error_t **error);
+/* Those of `list` that no VM uses, and on which nothing is based that stays; the others stay, and
+ * that is no failure. */
+int snapshot_remove_unused(const char *root, const struct manifest *const *list, size_t count,
+	size_t *ret_removed, nova_error_t **error);
 /* Removes what is damaged, whoever uses it: VMs keep the files that they have open. */
 void snapshot_discard(const char *root, const char *id);
 /* Bytes on disk, holes not counted. */

@@ -293,13 +293,10 @@ static int begin(const char *root, const char *temp, int *ret_lock)
 	return r;
 }
 
-static int check_name_is_free(const char *root, const char *name, nova_error_t **error)
+/* What was given no name is called by its id, which is new. */
+static int check_name(const char *root, const struct manifest *m, nova_error_t **error)
 {
-	AUTO_MANIFEST struct manifest other = { .name = NULL };
-	if (snapshot_find(root, name, &other, NULL) < 0)
-		return 0;
-	return nova_fail(error, NOVA_EEXIST,
-		"there is a snapshot '%s' already; delete it first or take another name", name);
+	return strcmp(m->name, m->id) ? snapshot_check_free(root, m->name, error) : 0;
 }
 
 /* The name is unique among those that can be seen; looked at under the lock of the root. */
@@ -313,7 +310,7 @@ static int publish(const char *root, const struct manifest *m, const char *temp,
 	int r = fs_lock(guard, true, &guard_fd);
 	if (r < 0)
 		return nova_fail_os(error, r, "'%s'", guard);
-	int code = check_name_is_free(root, m->name, error);
+	int code = check_name(root, m, error);
 	if (code < 0)
 		return code;
 	r = fs_publish(lock, temp, path);
@@ -329,15 +326,15 @@ int snapshot_write(const char *root, struct manifest *m, const struct snapshot_p
 	AUTO_FREE char *temp = str_format("%s/.tmp-%s", root, m->id);
 	AUTO_FD int lock = -1;
 	/* looked at again in the end; this spares writing for nothing */
-	int free_name = check_name_is_free(root, m->name, error);
-	if (free_name < 0)
-		return free_name;
+	int code = check_name(root, m, error);
+	if (code < 0)
+		return code;
 	int r = temp ? begin(root, temp, &lock) : -ENOMEM;
 	struct writing w = { temp, parts };
 	if (r == 0)
 		r = write_files(&w, m);
-	int code = r < 0 ? nova_fail_os(error, r, "snapshot in '%s'", root) :
-			   publish(root, m, temp, lock, error);
+	code = r < 0 ? nova_fail_os(error, r, "snapshot in '%s'", root) :
+		       publish(root, m, temp, lock, error);
 	if (code < 0 && temp)
 		fs_remove_tree(temp);
 	return code;

@@ -61,6 +61,15 @@ int snapshot_check_name(const char *name, nova_error_t **error)
 	return 0;
 }
 
+int snapshot_check_new_name(nova_host_t *host, const char *name, nova_error_t **error)
+{
+	AUTO_FREE char *root = instants_root(host);
+	int code = snapshot_check_name(name, error);
+	if (code < 0)
+		return code;
+	return root ? snapshot_check_free(root, name, error) : nova_oom(error);
+}
+
 static bool wants_compression(const nova_host_t *host, uint32_t asked)
 {
 	return asked ? asked == NOVA_COMPRESS_ON :
@@ -290,21 +299,24 @@ static int is_stale_template(nova_host_t *host, const struct manifest *m, nova_e
 	return code;
 }
 
-/* 1: it was removed; 0: it stays, being good, in use, or a base. */
-static int prune_one(nova_host_t *host, const char *root, const struct manifest *m,
+/* Those of `all` that are to be pruned; to be freed. */
+static int choose(nova_host_t *host, const struct manifest *all, size_t count,
 	int (*is_due)(nova_host_t *, const struct manifest *, nova_error_t **),
-	nova_error_t **error)
+	const struct manifest ***ret_due, size_t *ret_count, nova_error_t **error)
 {
-	AUTO_ERROR nova_error_t *why = NULL;
-	int code = is_due(host, m, error);
-	if (code <= 0)
-		return code;
-	code = snapshot_remove(root, m, &why);
-	if (!code_is_refusal(code))
-		return code == 0;
-	if (error)
-		*error = STEAL(why);
-	return code;
+	size_t due_count = 0;
+	AUTO_FREE const struct manifest **due = calloc(count + 1, sizeof(*due));
+	int due_now = due ? 0 : nova_oom(error);
+	for (size_t i = 0; due_now >= 0 && i < count; i++) {
+		due_now = is_due(host, &all[i], error);
+		if (due_now > 0)
+			due[due_count++] = &all[i];
+	}
+	if (due_now < 0)
+		return due_now;
+	*ret_due = STEAL(due);
+	*ret_count = due_count;
+	return 0;
 }
 
 static int prune(nova_host_t *host,
@@ -312,20 +324,16 @@ static int prune(nova_host_t *host,
 	nova_error_t **error)
 {
 	AUTO_FREE char *root = instants_root(host);
+	AUTO_FREE const struct manifest **due = NULL;
 	struct manifest *all = NULL;
-	size_t count = 0, pruned = 0;
+	size_t count = 0, due_count = 0, pruned = 0;
 	int code = host_check_process(host, error);
 	if (code == 0)
 		code = root ? snapshot_list(root, &all, &count, error) : nova_oom(error);
-	/* what is based on others goes before them */
-	for (int bases = 0; bases <= 1; bases++)
-		for (size_t i = 0; code == 0 && i < count; i++) {
-			if ((all[i].memory.size > 0) != bases)
-				continue;
-			int gone = prune_one(host, root, &all[i], is_due, error);
-			code = gone < 0 ? gone : 0;
-			pruned += gone > 0;
-		}
+	if (code == 0)
+		code = choose(host, all, count, is_due, &due, &due_count, error);
+	if (code == 0 && due_count)
+		code = snapshot_remove_unused(root, due, due_count, &pruned, error);
 	manifests_free(all, count);
 	if (code == 0 && ret_count)
 		*ret_count = pruned;

@@ -338,6 +338,8 @@ uint32_t snapshot_memory_mb(const nova_snapshot_t *snapshot);
 uint32_t snapshot_vcpus(const nova_snapshot_t *snapshot);
 /* NOVA_EINVAL: no name for a snapshot. */
 int snapshot_check_name(const char *name, nova_error_t **error);
+/* Nor NOVA_EEXIST: it is taken; or the code of why nobody can tell. */
+int snapshot_check_new_name(nova_host_t *host, const char *name, nova_error_t **error);
 
 static inline uint64_t us_since(uint64_t begin_ns)
 {

@@ -793,6 +793,16 @@ END_TEST
 
 /* --- snapshots of calls: real microVMs only --- */
 
+static void spoil_snapshot(const struct platform *p, const char *name)
+{
+	nova_snapshot_t *snapshot;
+	ck_ok(nova_snapshot_open(nova_host_get(p->nova), name, &snapshot, &error));
+	AUTO_FREE char *path = path_join(nova_snapshot_path(snapshot), "state");
+	AUTO_FD int fd = sys_open(path, O_WRONLY, 0);
+	ck_assert_int_eq(sys_pwrite_all(fd, "damage", 6, 0), 0);
+	nova_snapshot_free(snapshot);
+}
+
 START_TEST(calls_go_on_from_checkpoints_and_branch_from_them)
 {
 	struct platform p = platform_open(NULL);
@@ -822,6 +832,10 @@ START_TEST(calls_go_on_from_checkpoints_and_branch_from_them)
 	platform_add(p.nova, "f", "shell", "echo 9");
 	refused(&p, "f", NOVA_ESTALE, "is of version 1 of function 'f', which is at version 2",
 		MODE_OPTS(.snapshot = "two"));
+	spoil_snapshot(&p, "two");
+	refused(&p, "f", NOVA_ECORRUPT, "is damaged", MODE_OPTS(.snapshot = "two"));
+	refused(&p, "f", NOVA_EEXIST, "there is a snapshot 'two' already",
+		MODE_OPTS(.checkpoint_name = "two")); /* its name is not free for that */
 	ck_assert_uint_eq(pool_counter(p.pool, NOVA_POOL_BUSY), 0);
 	nova_result_free(first);
 	nova_result_free(second);

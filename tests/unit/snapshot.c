@@ -46,7 +46,20 @@ WRAP(int, fs_rename, (const char *from, const char *to), (from, to))
 WRAP(int, fs_stat, (const char *path, uint64_t *size, uint64_t *mtime), (path, size, mtime))
 WRAP(int, fs_write_file, (const char *path, const void *data, size_t len, mode_t mode),
 	(path, data, len, mode))
-WRAP(int, fs_read_file, (const char *path, struct buf *out), (path, out))
+
+static int manifests_read;
+static const char *unreadable; /* the id whose manifest fails by `fault` each time */
+int __real_fs_read_file(const char *path, struct buf *out);
+int __wrap_fs_read_file(const char *path, struct buf *out);
+int __wrap_fs_read_file(const char *path, struct buf *out)
+{
+	bool is_manifest = strstr(path, "/manifest.json") != NULL;
+	manifests_read += is_manifest;
+	if (fails_now() || (is_manifest && unreadable && strstr(path, unreadable)))
+		return -fault;
+	return __real_fs_read_file(path, out);
+}
+
 WRAP(int, fs_list, (const char *path, char ***ret_names), (path, ret_names))
 
 static int sums; /* that were made of a file */
@@ -328,6 +341,90 @@ START_TEST(a_name_is_taken_by_one)
 	ck_fails_with(NOVA_EEXIST, BASE_ID, write_as(&p, CHILD_ID, BASE_ID));
 	ck_assert_uint_eq(names_with(&p, ".tmp-"), 0);
 	ck_assert_uint_eq(listed(&p), 1);
+	tear_down(&p);
+}
+END_TEST
+
+START_TEST(a_name_is_not_taken_for_free_because_nobody_can_look)
+{
+	static const int faults[] = { EIO, EMFILE, ENOMEM };
+	struct play p = set_up();
+	fault = faults[_i];
+	int expected = fault == ENOMEM ? NOVA_ENOMEM : NOVA_EIO;
+	ck_ok(write_as(&p, BASE_ID, "name"));
+	unreadable = BASE_ID;
+	ck_fails(expected, write_as(&p, CHILD_ID, "name"));
+	ck_fails_with(expected, "'name'", snapshot_check_free(p.root, "name", &error));
+	ck_fails(expected, snapshot_check_free(p.root, BASE_ID, &error));
+	ck_assert_uint_eq(names_with(&p, ".tmp-"), 0);
+	ck_ok(write_as(&p, CHILD_ID, CHILD_ID)); /* which needs no look at the others */
+	unreadable = NULL;
+	ck_assert_uint_eq(listed(&p), 2);
+	tear_down(&p);
+}
+END_TEST
+
+/* --- many --- */
+
+#define MANY 12u
+
+static void write_many(const struct play *p)
+{
+	for (unsigned i = 0; i < MANY; i++) {
+		AUTO_FREE char *id = str_format("%016x", 0x1000 + i);
+		ck_ok(write_as(p, id, id));
+	}
+}
+
+START_TEST(what_is_given_no_name_is_written_without_a_look_at_the_others)
+{
+	struct play p = set_up();
+	write_many(&p);
+	manifests_read = 0;
+	ck_ok(write_as(&p, BASE_ID, BASE_ID));
+	ck_assert_int_eq(manifests_read, 0);
+	ck_ok(write_as(&p, CHILD_ID, "child"));
+	ck_assert_int_eq(manifests_read, 2 * (MANY + 1)); /* before it is written, and after that */
+	tear_down(&p);
+}
+END_TEST
+
+/* All but the one whose name is `kept`. */
+static int remove_all(const struct play *p, const char *kept, size_t *ret_removed)
+{
+	struct manifest *all = NULL;
+	const struct manifest *list[MANY + 2];
+	size_t count = 0, chosen = 0;
+	ck_ok(snapshot_list(p->root, &all, &count, &error));
+	ck_assert_uint_le(count, ARRAY_LEN(list));
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(all[i].name, kept))
+			list[chosen++] = &all[i];
+	manifests_read = 0;
+	int code = snapshot_remove_unused(p->root, list, chosen, ret_removed, &error);
+	manifests_free(all, count);
+	return code;
+}
+
+START_TEST(many_are_removed_with_one_look_at_what_is_left)
+{
+	struct play p = set_up();
+	struct snapshot_files files = SNAPSHOT_FILES_NONE;
+	size_t removed = 0;
+	write_both(&p);
+	write_many(&p);
+	ck_ok(open_it(&p, "0000000000001003", &files));
+	ck_ok(remove_all(&p, "child", &removed));
+	ck_assert_uint_eq(removed, MANY - 1);
+	ck_assert_int_eq(manifests_read, MANY + 2);
+	ck_assert_uint_eq(listed(&p), 3); /* what is in use, the child, and its base */
+	opens(&p, "base");
+	opens(&p, "child");
+	snapshot_files_done(&files);
+	ck_ok(remove_all(&p, "", &removed)); /* a base goes with what is based on it */
+	ck_assert_uint_eq(removed, 3);
+	ck_assert_uint_eq(listed(&p), 0);
+	ck_assert_uint_eq(names_with(&p, ".tmp-"), 0);
 	tear_down(&p);
 }
 END_TEST
@@ -622,6 +719,40 @@ START_TEST(removing_may_fail_anywhere)
 }
 END_TEST
 
+START_TEST(removing_many_may_fail_anywhere)
+{
+	struct play p = set_up();
+	fault = EIO;
+	int failures = 0;
+	for (int n = 1;; n++) {
+		size_t removed = 9, left;
+		write_both(&p);
+		ck_ok(write_as(&p, "00000000000000cc", "other"));
+		struct manifest *all;
+		size_t count;
+		ck_ok(snapshot_list(p.root, &all, &count, &error));
+		const struct manifest *list[] = { &all[0], &all[1], &all[2] };
+		countdown = n;
+		int code = snapshot_remove_unused(p.root, list, count, &removed, &error);
+		bool reached = countdown == 0;
+		countdown = 0;
+		manifests_free(all, count);
+		nova_error_free(error);
+		error = NULL;
+		failures += code < 0;
+		left = listed(&p);
+		ck_assert_uint_eq(left, 3 - removed);
+		ck_assert(code < 0 || !left);
+		ck_ok(remove_all(&p, "", &removed));
+		ck_assert_uint_eq(removed, left);
+		if (!reached)
+			break;
+	}
+	ck_assert_int_gt(failures, 3);
+	tear_down(&p);
+}
+END_TEST
+
 /* Each time checked anew, as the remembered check is wiped. */
 START_TEST(opening_may_fail_anywhere)
 {
@@ -706,6 +837,9 @@ static Suite *snapshot_suite(void)
 	tcase_add_test(tc, an_instant_without_pages_is_one_too);
 	tcase_add_test(tc, what_was_just_written_is_not_read_again);
 	tcase_add_test(tc, a_name_is_taken_by_one);
+	tcase_add_loop_test(tc, a_name_is_not_taken_for_free_because_nobody_can_look, 0, 3);
+	tcase_add_test(tc, what_is_given_no_name_is_written_without_a_look_at_the_others);
+	tcase_add_test(tc, many_are_removed_with_one_look_at_what_is_left);
 	tcase_add_loop_test(tc, each_damaged_file_is_named, 0, ARRAY_LEN(parts));
 	tcase_add_test(tc, a_file_that_was_exchanged_is_found);
 	tcase_add_loop_test(tc, forged_pages_are_refused_in_spite_of_their_checksum, 0, 12);
@@ -714,6 +848,7 @@ static Suite *snapshot_suite(void)
 	tcase_add_loop_test(tc, writing_may_fail_anywhere, 0, 4);
 	tcase_add_test(tc, what_may_not_last_is_not_seen);
 	tcase_add_test(tc, removing_may_fail_anywhere);
+	tcase_add_test(tc, removing_many_may_fail_anywhere);
 	tcase_add_loop_test(tc, opening_may_fail_anywhere, 0, 4);
 	tcase_add_test(tc, a_writer_killed_anywhere_leaves_whole_snapshots_only);
 	suite_add_tcase(suite, tc);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -55,6 +56,16 @@ int __wrap_fsync(int fd)
 	(void)fd;
 	errno = refusal;
 	return refusal ? -1 : 0;
+}
+
+static unsigned manifests_read;
+
+int __real_fs_read_file(const char *path, struct buf *out);
+int __wrap_fs_read_file(const char *path, struct buf *out);
+int __wrap_fs_read_file(const char *path, struct buf *out)
+{
+	manifests_read += strstr(path, "/manifest.json") != NULL;
+	return __real_fs_read_file(path, out);
 }
 
 /* --- a home --- */
@@ -319,6 +330,27 @@ START_TEST(a_template_on_disk_is_what_differs_from_its_runtimes)
 }
 END_TEST
 
+START_TEST(a_copy_that_finds_no_descriptor_says_so)
+{
+	struct home h;
+	struct frozen *f, *copy = NULL;
+	struct rlimit before;
+	set_up(&h, "auto");
+	ck_ok(obtain(&h, _i ? 1 : RUNTIME, &f));
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	AUTO_FD int last = sys_dup(f->state_fd); /* the first that was free */
+	const struct rlimit none = { (rlim_t)last + 1, before.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int code = _i ? frozen_copy(f, &copy, &error) : frozen_with_code(f, "code", &copy, &error);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_int_eq(nova_error_os(error), EMFILE);
+	ck_fails(NOVA_EIO, code);
+	ck_assert_ptr_null(copy);
+	frozen_unref(f);
+	tear_down(&h);
+}
+END_TEST
+
 /* Neither the memory that another has left in its place nor nothing at all is taken for it. */
 START_TEST(a_base_that_was_made_anew_or_is_gone_makes_what_stands_on_it_stale)
 {
@@ -520,6 +552,27 @@ START_TEST(a_disk_that_is_full_or_read_only_still_serves_each_process)
 	refusal = 0;
 	use(&h, 2);
 	ck_assert(is_there(&h, RUNTIME) && is_there(&h, 2));
+	tear_down(&h);
+}
+END_TEST
+
+START_TEST(pruning_reads_as_many_manifests_for_each_template_however_many_there_are)
+{
+	struct home h;
+	size_t pruned = 0;
+	const unsigned bases = 4u << _i;
+	set_up(&h, "auto");
+	for (unsigned i = 0; i < bases; i++) {
+		h.runtime = RUNTIME + i;
+		use(&h, i);
+	}
+	manifests_read = 0;
+	ck_ok(nova_template_prune(h.host, 1, &pruned, &error));
+	ck_assert_uint_eq(pruned, 2 * bases);
+	/* to find them, and of the bases what is left then */
+	ck_assert_uint_eq(manifests_read, 3 * bases);
+	ck_assert_uint_eq(h.made, 2 * bases);
+	ck_assert(!is_there(&h, 0) && !is_there(&h, RUNTIME));
 	tear_down(&h);
 }
 END_TEST
@@ -758,6 +811,7 @@ static Suite *templates_disk_suite(void)
 	TCase *tc = tcase_create("differences");
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, a_template_on_disk_is_what_differs_from_its_runtimes);
+	tcase_add_loop_test(tc, a_copy_that_finds_no_descriptor_says_so, 0, 2);
 	tcase_add_test(tc, a_base_that_was_made_anew_or_is_gone_makes_what_stands_on_it_stale);
 	tcase_add_test(tc, a_difference_that_is_damaged_is_made_anew);
 	suite_add_tcase(suite, tc);
@@ -767,6 +821,8 @@ static Suite *templates_disk_suite(void)
 	tcase_add_test(tc, those_used_least_lately_go_first_and_none_that_is_in_use);
 	tcase_add_test(tc, where_all_are_in_use_the_next_stays_in_memory_which_is_said_once);
 	tcase_add_test(tc, what_is_of_no_use_any_more_goes_when_a_runtime_is_made);
+	tcase_add_loop_test(
+		tc, pruning_reads_as_many_manifests_for_each_template_however_many_there_are, 0, 2);
 	tcase_add_test(tc, a_limit_that_is_none_is_refused_and_one_that_is_too_small_keeps_nothing);
 	tcase_add_loop_test(tc, a_disk_that_is_full_or_read_only_still_serves_each_process, 0, 2);
 	suite_add_tcase(suite, tc);
