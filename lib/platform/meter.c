@@ -387,21 +387,24 @@ static void let_go_of(nova_instance_t *i)
 	pthread_mutex_unlock(&i->lock);
 }
 
+/* What is recorded is written to a disk, which may take its time: meanwhile nobody waits for the
+ * list. Without the memory to do so they are measured with the next tick. */
 static bool measure_instances(struct nova *nova)
 {
+	nova_instance_t **all = NULL;
+	size_t count = 0;
+	if (nova_instance_list(nova, &all, &count, NULL) < 0)
+		return true;
 	bool any = false;
-	pthread_mutex_lock(&nova->instances_lock);
-	for (struct link *l = nova->instances.next; l != &nova->instances; l = l->next) {
-		nova_instance_t *i = CONTAINER_OF(l, nova_instance_t, link);
+	for (size_t i = 0; i < count; i++) {
 		/* one whose VM has died takes nothing any more */
-		bool is_over = nova_vm_state(i->vm) == NOVA_VM_DEAD;
-		if (i->listed)
-			meter_instance(i, is_over);
+		bool is_over = nova_vm_state(all[i]->vm) == NOVA_VM_DEAD;
+		meter_instance(all[i], is_over);
 		if (is_over)
-			let_go_of(i);
-		any = any || (i->listed && !is_over);
+			let_go_of(all[i]);
+		any = any || !is_over;
 	}
-	pthread_mutex_unlock(&nova->instances_lock);
+	nova_instance_list_free(all, count);
 	return any;
 }
 

@@ -72,6 +72,8 @@ void nova_close(nova_t *nova)
 		return;
 	if (nova->host)
 		host_hurry(nova->host, true);
+	if (nova->pool)
+		pool_end_ticks(nova->pool); /* one looks at the instances */
 	instances_end(nova);
 	nova_pool_free(nova->pool);
 	rates_close(nova->rates);

@@ -507,13 +507,18 @@ static void free_groups(nova_pool_t *pool)
 	groups_forget_unused(pool, 0);
 }
 
+void pool_end_ticks(nova_pool_t *pool)
+{
+	nova_interrupt_trigger(pool->end);
+	pool_thread_end(pool);
+}
+
 void nova_pool_free(nova_pool_t *pool)
 {
 	if (!pool || host_check_process(pool->host, NULL) < 0)
 		return;
 	struct slot *ending = NULL;
-	nova_interrupt_trigger(pool->end);
-	pool_thread_end(pool);
+	pool_end_ticks(pool);
 	pthread_mutex_lock(&pool->lock);
 	close_pool(pool, &ending);
 	pool_reap(pool, &ending);

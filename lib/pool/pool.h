@@ -38,6 +38,10 @@ int pool_keep(
  * lock; NULL: none any more. It may use the pool, but for nova_pool_tick() and nova_pool_free(). A
  * tick that is under way in another thread may still call the former one. */
 void pool_on_tick(nova_pool_t *pool, void (*fn)(void *userdata), void *userdata);
+/* From now on the pool's own thread, if it has one, makes no tick, nor is in one; what it was
+ * making is called off. For who takes apart what that function looks at: nova_pool_free() is to
+ * follow. */
+void pool_end_ticks(nova_pool_t *pool);
 /* Something has changed that this function looks at: a tick is due, now or at that time. */
 void pool_want_tick(nova_pool_t *pool);
 void pool_want_tick_at(nova_pool_t *pool, uint64_t when);

@@ -1,9 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* Journals of usage: which files there are, and when. */
-#include "usage/usage.h"
+/* Journals of usage: which files there are, and when; and who waits for them. */
+#include "platform/platform.h"
 #include "test.h"
 
 static nova_error_t *error;
+
+/* --- a disk that takes its time: what goes on meanwhile --- */
+
+static nova_t *observed;
+static int appended;
+
+int __real_usage_journal_append(struct usage_journal *j, uint64_t time_us,
+	const struct usage_record *record, nova_error_t **err);
+int __wrap_usage_journal_append(struct usage_journal *j, uint64_t time_us,
+	const struct usage_record *record, nova_error_t **err);
+int __wrap_usage_journal_append(struct usage_journal *j, uint64_t time_us,
+	const struct usage_record *record, nova_error_t **err)
+{
+	if (observed) {
+		appended++;
+		ck_assert_int_eq(pthread_mutex_trylock(&observed->instances_lock), 0);
+		pthread_mutex_unlock(&observed->instances_lock);
+	}
+	return __real_usage_journal_append(j, time_us, record, err);
+}
+
+/* --- journals --- */
 
 static int files_in(const char *directory)
 {
@@ -72,6 +94,40 @@ START_TEST(a_home_has_one_identity_and_counts_its_snapshots_once_at_a_time)
 }
 END_TEST
 
+static nova_t *open_in(const char *dir)
+{
+	nova_t *nova;
+	nova_config_t *config;
+	ck_ok(nova_config_new(&config, &error));
+	ck_ok(nova_config_set(config, "home", dir, &error));
+	ck_ok(nova_config_set(config, "usage.record", "on", &error));
+	ck_ok(nova_open(config, &nova, &error));
+	nova_config_free(config);
+	return nova;
+}
+
+START_TEST(nobody_waits_for_the_list_of_instances_while_they_are_measured)
+{
+	char *dir = test_dir();
+	nova_t *nova = open_in(dir);
+	struct nova_function function = { .record = { .name = (char *)"f" } };
+	struct nova_instance instance = {
+		.references = 1, .listed = true, .nova = nova, .function = &function, .memory_mb = 1
+	};
+	list_append(&nova->instances, &instance.link);
+	meter_instance_begin(&instance);
+	observed = nova;
+	while (!appended) /* when a tick is due is the meter's affair */
+		sys_poll(NULL, 0, (int)nova_pool_tick(nova->pool));
+	observed = NULL;
+	ck_assert_int_eq(appended, 1);
+	ck_assert_int_eq(atomic_load(&instance.references), 1);
+	link_remove(&instance.link);
+	nova_close(nova);
+	test_dir_remove(dir);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("usage");
@@ -79,6 +135,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, a_large_journal_is_left_and_a_small_one_goes_on);
 	tcase_add_test(
 		tc, snapshots_are_counted_for_the_time_that_has_passed_whatever_the_calendar_says);
+	tcase_add_test(tc, nobody_waits_for_the_list_of_instances_while_they_are_measured);
 	tcase_add_test(tc, a_home_has_one_identity_and_counts_its_snapshots_once_at_a_time);
 	suite_add_tcase(suite, tc);
 	return suite;
