@@ -162,3 +162,16 @@ int kv_list(struct kv *kv, const char *space, const nova_kv_list_opts *opts,
 	kv_record_list_free(records, count);
 	return code;
 }
+
+/* --- all of a space, files too --- */
+
+void kv_clear(struct kv *kv, const char *space)
+{
+	struct store *store;
+	struct kv_turn turn;
+	if (kv_open(kv, false, &store, NULL) < 0 || !store ||
+		kv_enter(kv, space, &turn, &store, NULL) < 0)
+		return;
+	store->ops->kv->clear(store, space, NULL);
+	kv_leave(kv, &turn);
+}

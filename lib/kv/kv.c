@@ -88,13 +88,3 @@ int kv_open(void *of, bool makes, struct store **ret_store, nova_error_t **error
 	*ret_store = NULL;
 	return makes || is_there(kv) ? kv_store(kv, ret_store, error) : 0;
 }
-
-void kv_clear(struct kv *kv, const char *space)
-{
-	struct store *store;
-	struct kv_turn turn;
-	if (!is_there(kv) || kv_enter(kv, space, &turn, &store, NULL) < 0)
-		return;
-	store->ops->kv->clear(store, space, NULL);
-	kv_leave(kv, &turn);
-}

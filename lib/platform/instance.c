@@ -480,6 +480,35 @@ int nova_instance_stop(nova_instance_t *instance, uint32_t grace_ms, nova_error_
 				   instance->name, grace_ms);
 }
 
+/* Its VM is dead. Who stops the instance may be taking its lease just now. */
+static void let_go_of(nova_instance_t *i)
+{
+	pthread_mutex_lock(&i->lock);
+	meter_let_go(i->nova->meter, &i->lease.holding);
+	pthread_mutex_unlock(&i->lock);
+}
+
+/* What is recorded is written to a disk, which may take its time: meanwhile nobody waits for the
+ * list. Without the memory to do so they are measured with the next tick. */
+bool instances_measure(nova_t *nova)
+{
+	nova_instance_t **all = NULL;
+	size_t count = 0;
+	if (nova_instance_list(nova, &all, &count, NULL) < 0)
+		return true;
+	bool any = false;
+	for (size_t i = 0; i < count; i++) {
+		/* one whose VM has died takes nothing any more */
+		bool is_over = nova_vm_state(all[i]->vm) == NOVA_VM_DEAD;
+		meter_instance(all[i], is_over);
+		if (is_over)
+			let_go_of(all[i]);
+		any = any || !is_over;
+	}
+	nova_instance_list_free(all, count);
+	return any;
+}
+
 void instances_end(struct nova *nova)
 {
 	for (struct link *first; (first = list_pop(&nova->instances));) {

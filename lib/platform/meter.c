@@ -19,6 +19,7 @@
 
 struct meter {
 	nova_t *nova;
+	bool (*measure)(nova_t *); /* what goes on and takes time; false: there is nothing */
 	bool on, limited;
 	uint64_t keep_hours; /* 0: for ever */
 	struct usage_journal journal;
@@ -39,12 +40,13 @@ struct meter {
 	uint64_t counted_us, counted_ns;
 };
 
-struct meter *meter_new(nova_t *nova)
+struct meter *meter_new(nova_t *nova, bool (*measure)(nova_t *))
 {
 	AUTO_FREE struct meter *m = calloc(1, sizeof(*m));
 	if (!m || holders_init(&m->holders) < 0)
 		return NULL;
 	m->nova = nova;
+	m->measure = measure;
 	m->due = NEVER;
 	m->journal.fd = -1;
 	pthread_mutex_init(&m->folding, NULL);
@@ -379,35 +381,6 @@ void meter_instance_begin(nova_instance_t *i)
 
 /* --- when --- */
 
-/* Its VM is dead. Who stops the instance may be taking its lease just now. */
-static void let_go_of(nova_instance_t *i)
-{
-	pthread_mutex_lock(&i->lock);
-	meter_let_go(i->nova->meter, &i->lease.holding);
-	pthread_mutex_unlock(&i->lock);
-}
-
-/* What is recorded is written to a disk, which may take its time: meanwhile nobody waits for the
- * list. Without the memory to do so they are measured with the next tick. */
-static bool measure_instances(struct nova *nova)
-{
-	nova_instance_t **all = NULL;
-	size_t count = 0;
-	if (nova_instance_list(nova, &all, &count, NULL) < 0)
-		return true;
-	bool any = false;
-	for (size_t i = 0; i < count; i++) {
-		/* one whose VM has died takes nothing any more */
-		bool is_over = nova_vm_state(all[i]->vm) == NOVA_VM_DEAD;
-		meter_instance(all[i], is_over);
-		if (is_over)
-			let_go_of(all[i]);
-		any = any || !is_over;
-	}
-	nova_instance_list_free(all, count);
-	return any;
-}
-
 void meter_tick(struct meter *m)
 {
 	AUTO_ERROR nova_error_t *failure = NULL;
@@ -421,7 +394,7 @@ void meter_tick(struct meter *m)
 		return;
 	}
 	atomic_store(&m->due, NEVER);
-	bool more = measure_instances(m->nova);
+	bool more = m->measure(m->nova);
 	int code = usage_journal_flush(&m->journal, &failure);
 	bool folds = code == 0 && deadline_passed(m->fold_at);
 	if (folds) {

@@ -55,7 +55,8 @@ int nova_open(const nova_config_t *config, nova_t **ret_nova, nova_error_t **err
 	pthread_mutex_init(&nova->instances_lock, NULL);
 	list_init(&nova->instances);
 	int code = replicas_init(&nova->replicas, error);
-	if (code == 0 && (!(nova->log = call_log_new(nova)) || !(nova->meter = meter_new(nova))))
+	if (code == 0 && (!(nova->log = call_log_new(nova)) ||
+				 !(nova->meter = meter_new(nova, instances_measure))))
 		code = nova_oom(error);
 	if (code == 0)
 		code = fill(nova, config, error);

@@ -164,6 +164,8 @@ void instance_leave(nova_instance_t *instance);
 /* Whether one runs that version, or any version if it was not published. Writes its name. */
 bool instances_run(
 	struct nova *nova, const nova_function_t *function, char ret_name[RECORD_NAME_MAX + 1]);
+/* Of those that run; false: none does. */
+bool instances_measure(nova_t *nova);
 /* All, when nothing else goes on. */
 void instances_end(struct nova *nova);
 
@@ -239,8 +241,9 @@ int rate_admit(
 
 /* --- meter.c: what is used --- */
 
-/* Opens nothing yet. NULL: out of memory. */
-struct meter *meter_new(nova_t *nova);
+/* Opens nothing yet. `measure`: at each tick, what takes time as it goes on; false: nothing does.
+ * NULL: out of memory. */
+struct meter *meter_new(nova_t *nova, bool (*measure)(nova_t *));
 /* Nothing is recorded before. NOVA_ECONFIG. */
 int meter_configure(struct meter *meter, const nova_config_t *config, nova_error_t **error);
 /* Takes what is in the journal into the store. */
