@@ -166,11 +166,16 @@ enum nova_limit {
  */
 NOVA_API int nova_error_limit(const nova_error_t *error);
 
+/** Of nova_error_retry_ms(): waiting does not help. Since 0.1. */
+#define NOVA_RETRY_NEVER UINT64_MAX
+
 /**
  * When it is worth trying again, where that is known: for a rate that is used up (nova/rate.h,
  * nova_function_opts.rate).
  * @param error may be NULL
- * @return milliseconds from the failure on, at least 1; 0: nobody knows, and for NULL. Since 0.1.
+ * @return milliseconds from the failure on, at least 1; #NOVA_RETRY_NEVER: on this host, as it is
+ * set up, it fails again whenever it is tried (a VM that has no room); 0: nobody knows, and for
+ * NULL. Since 0.1.
  */
 NOVA_API uint64_t nova_error_retry_ms(const nova_error_t *error);
 

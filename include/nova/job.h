@@ -58,10 +58,18 @@ typedef struct nova_job_opts {
 	const char *usage_key;
 	/** as nova_invoke_opts; NULL: nothing */
 	const char *client_context;
+	/** whose the job is, 1 to 200 bytes of UTF-8: told by nova_job_to_json(), and jobs of
+	 * others with the same `key` are other jobs; NULL: nobody's */
+	const char *owner;
+	/** "KEY=VALUE": a label that the function must have whenever it is performed, else the job
+	 * is dead; with an empty VALUE: none of that key. For who gives functions owners by labels:
+	 * one that was deleted, and registered anew by somebody else, is not called. NULL: whatever
+	 * has the name then */
+	const char *if_label;
 } nova_job_opts;
 #define NOVA_JOB_OPTS_INIT                                                                         \
 	{                                                                                          \
-		sizeof(nova_job_opts), 0, 0, 0, 0, 0, 0, 0                                         \
+		sizeof(nova_job_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0                                   \
 	}
 
 /**
@@ -76,7 +84,7 @@ typedef struct nova_job_opts {
  *  - NOVA_EINVAL: a bad option, or the payload is not JSON
  *  - NOVA_ETOOBIG: the payload is too long
  *  - NOVA_ENOTFOUND: there is no such function
- *  - NOVA_EEXIST: there is a job of that function and key with another payload
+ *  - NOVA_EEXIST: there is a job of that function, owner and key with another payload
  *  - NOVA_ELIMIT: 100000 jobs wait or are under way
  *  - NOVA_EIO: the server cannot be reached, or refuses. If it was lost in between nobody knows:
  *    submit again, with a key
@@ -133,6 +141,14 @@ NOVA_API int nova_job_get(nova_t *nova, const char *id, nova_job_t **ret_job, no
 NOVA_API const char *nova_job_id(const nova_job_t *job);
 
 /**
+ * Whose a job is.
+ * @param job may be NULL
+ * @return as nova_job_opts.owner; "": nobody's, and for NULL. It lives as long as the job. Since
+ * 0.1.
+ */
+NOVA_API const char *nova_job_owner(const nova_job_t *job);
+
+/**
  * How far a job is.
  * @param job may be NULL
  * @return one of #nova_job_state; NOVA_EINVAL for NULL. Since 0.1.
@@ -155,8 +171,8 @@ NOVA_API const char *nova_job_output(const nova_job_t *job, size_t *ret_len);
 NOVA_API const char *nova_job_error(const nova_job_t *job);
 
 /**
- * A job as one JSON object: id, function, state, key, usage_key, attempts, most_attempts, lease_ms,
- * submitted_us, ended_us, client_context, payload, output, error.
+ * A job as one JSON object: id, function, state, key, owner, usage_key, attempts, most_attempts,
+ * lease_ms, submitted_us, ended_us, client_context, payload, output, error.
  * @param job the job
  * @return text. Yours: free it with nova_free(). NULL if there is no memory. Since 0.1.
  */

@@ -13,6 +13,7 @@
 #define JOB_DUE    "nova:jobs:due"    /* when to look at which: its lease or its pause is over */
 #define JOB_TAKEN  "nova:jobs:taken:" /* and the token */
 #define JOB_KEY    "nova:jobs:key:"   /* length of the function, function and idempotency key */
+#define JOB_OWNED  "nova:jobs:owned:" /* length of the owner, owner, and the same */
 
 /* --- scripts.c --- */
 

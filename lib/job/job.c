@@ -166,12 +166,21 @@ static int take_id(void *userdata, const redisReply *reply, nova_error_t **error
 	return 0;
 }
 
+/* What stands for the idempotency key. NULL: out of memory. */
+static char *key_name(const nova_job_t *job)
+{
+	size_t len = strlen(job->function);
+	if (!*job->owner)
+		return str_format(JOB_KEY "%zu:%s:%s", len, job->function, job->key);
+	return str_format(JOB_OWNED "%zu:%s:%zu:%s:%s", strlen(job->owner), job->owner, len,
+		job->function, job->key);
+}
+
 int jobs_submit(struct jobs *jobs, nova_job_t *job, nova_error_t **error)
 {
 	struct words w = { .count = 0 };
 	AUTO_FREE char *hash = str_format(JOB_PREFIX "%s", job->id);
-	AUTO_FREE char *key =
-		str_format(JOB_KEY "%zu:%s:%s", strlen(job->function), job->function, job->key);
+	AUTO_FREE char *key = key_name(job);
 	if (!hash || !key)
 		return nova_oom(error);
 	add(&w, "EVAL");
@@ -191,6 +200,8 @@ int jobs_submit(struct jobs *jobs, nova_job_t *job, nova_error_t **error)
 	add_number(&w, job->keep_s);
 	add(&w, job->usage_key);
 	add(&w, job->context);
+	add(&w, job->owner);
+	add(&w, job->if_label);
 	return ask(jobs,
 		&(struct redis_question){ w.list, w.count, .take = take_id, .userdata = job },
 		error);

@@ -19,7 +19,7 @@ struct nova_job {
 	char id[JOB_ID];
 	char token[UUID_SIZE]; /* of its taking; "": it was not taken by this process */
 	/* never NULL in one that was read */
-	char *function, *payload, *key, *output, *error, *usage_key, *context;
+	char *function, *payload, *key, *output, *error, *usage_key, *context, *owner, *if_label;
 	int state;
 	uint32_t attempts, most, lease_ms, keep_s;
 	uint64_t submitted_us, ended_us; /* by the server's clock; 0: it has not ended */

@@ -6,7 +6,8 @@
 
 /* What there is between the function and the key says where the one ends. KEYS: the stream, what
  * is to be looked at, the hash, what stands for the idempotency key. ARGV: the most that may wait
- * or be under way, id, function, payload, key, attempts, lease, keep, whose usage it is, context.
+ * or be under way, id, function, payload, key, attempts, lease, keep, whose usage it is, context,
+ * owner, label that the function must have.
  * The id that there is of that key, or its own; or an error in a word. */
 const char script_submit[] = NOW
 	"if ARGV[5] ~= '' then "
@@ -18,7 +19,7 @@ const char script_submit[] = NOW
 	"return 'full' end "
 	"redis.call('HSET', KEYS[3], 'id', ARGV[2], 'function', ARGV[3], 'payload', ARGV[4], "
 	"'key', ARGV[5], 'most', ARGV[6], 'lease_ms', ARGV[7], 'keep_s', ARGV[8], 'attempts', 0, "
-	"'usage_key', ARGV[9], 'context', ARGV[10], "
+	"'usage_key', ARGV[9], 'context', ARGV[10], 'owner', ARGV[11], 'if_label', ARGV[12], "
 	"'state', 'waiting', 'submitted_us', string.format('%.0f', now)) "
 	"redis.call('XADD', KEYS[1], '*', 'id', ARGV[2]) "
 	"if ARGV[5] ~= '' then redis.call('SET', KEYS[4], ARGV[2]) end "
@@ -27,11 +28,14 @@ const char script_submit[] = NOW
 /* What has ended is kept for a while, and so is its key; of the dead there is a list. */
 #define END                                                                                        \
 	"local function ended(key, id, state) "                                                    \
-	"local j = redis.call('HMGET', key, 'keep_s', 'key', 'function') "                         \
+	"local j = redis.call('HMGET', key, 'keep_s', 'key', 'function', 'owner') "                \
 	"redis.call('HSET', key, 'state', state, 'ended_us', string.format('%.0f', now)) "         \
 	"redis.call('EXPIRE', key, j[1]) "                                                         \
 	"if j[2] ~= '' then "                                                                      \
-	"redis.call('EXPIRE', 'nova:jobs:key:' .. #j[3] .. ':' .. j[3] .. ':' .. j[2], j[1]) "     \
+	"local owner = j[4] or '' "                                                                \
+	"local of = owner ~= '' and 'nova:jobs:owned:' .. #owner .. ':' .. owner .. ':' "          \
+	"or 'nova:jobs:key:' "                                                                     \
+	"redis.call('EXPIRE', of .. #j[3] .. ':' .. j[3] .. ':' .. j[2], j[1]) "                   \
 	"end "                                                                                     \
 	"if state == 'dead' then "                                                                 \
 	"redis.call('XADD', KEYS[3], 'MAXLEN', '~', 10000, '*', 'id', id) "                        \

@@ -92,7 +92,9 @@ static bool take_all(const redisReply *f, nova_job_t *job, bool *ret_bad)
 	       take_text(f, "output", &job->output, ret_bad) &&
 	       take_text(f, "error", &job->error, ret_bad) &&
 	       take_text(f, "usage_key", &job->usage_key, ret_bad) &&
-	       take_text(f, "context", &job->context, ret_bad);
+	       take_text(f, "context", &job->context, ret_bad) &&
+	       take_text(f, "owner", &job->owner, ret_bad) &&
+	       take_text(f, "if_label", &job->if_label, ret_bad);
 	if (good && (!is_json(job->payload) || !is_json(job->output) || !is_json(job->context)))
 		*ret_bad = true;
 	return good && !*ret_bad;
@@ -124,12 +126,19 @@ void nova_job_free(nova_job_t *job)
 	free(job->error);
 	free(job->usage_key);
 	free(job->context);
+	free(job->owner);
+	free(job->if_label);
 	free(job);
 }
 
 const char *nova_job_id(const nova_job_t *job)
 {
 	return job ? job->id : "";
+}
+
+const char *nova_job_owner(const nova_job_t *job)
+{
+	return job ? job->owner : "";
 }
 
 int nova_job_state(const nova_job_t *job)
@@ -180,6 +189,8 @@ static int put_job(struct buf *b, const nova_job_t *job)
 		r = put_text(b, ",\"state\":", states[job->state]);
 	if (r == 0)
 		r = put_text(b, ",\"key\":", job->key);
+	if (r == 0)
+		r = put_text(b, ",\"owner\":", job->owner);
 	if (r == 0)
 		r = put_text(b, ",\"usage_key\":", job->usage_key);
 	if (r == 0)

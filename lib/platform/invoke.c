@@ -35,6 +35,19 @@ static bool reusable(int code, const nova_result_t *result)
 	return code == 0 || code == NOVA_EINVAL || code == NOVA_ETOOBIG || code == NOVA_ECANCELED;
 }
 
+/* The function may be another one of that name by now. */
+static int check_label(const struct invocation *c, nova_error_t **error)
+{
+	const struct function_record *r = &c->function->record;
+	if (!c->if_label || label_is_there(&r->config.labels, c->if_label))
+		return 0;
+	return nova_fail(error, NOVA_EINVAL,
+		"function '%s' belongs to somebody else than it was to (nova_job_opts.if_label): "
+		"it "
+		"is not called",
+		r->name);
+}
+
 /* Runs the request in a VM. *ret_used: it has got there. */
 static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_result, bool *ret_used,
 	nova_error_t **error)
@@ -42,6 +55,8 @@ static int exec_in(struct invocation *c, nova_vm_t *vm, nova_result_t **ret_resu
 	int code = begin(c, error);
 	uint64_t begin_ns = clock_ns();
 	*ret_used = false;
+	if (code == 0)
+		code = check_label(c, error);
 	if (code == 0 && c->secrets_of != c->function) /* it is another since */
 		code = invocation_find_secrets(c, error);
 	if (code == 0 && c->secrets)
@@ -228,6 +243,8 @@ static int prepare(struct invocation *c, const char *name, const char *payload,
 	int code = opts->instance ? use_instance(c, name, opts->instance, error) :
 				    registry_lookup(&c->nova->registry, name, &c->function, error);
 	if (code == 0)
+		code = check_label(c, error);
+	if (code == 0)
 		code = check_program(&c->function->record.config, payload, opts, error);
 	if (code < 0)
 		return code;
@@ -327,6 +344,16 @@ void invocation_done(struct invocation *c)
 	c->request.snapshot = c->checkpoint_name = NULL;
 }
 
+int invocation_call(struct invocation *c, const char *function, const char *payload,
+	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error)
+{
+	int code = invocation_prepare(c, function, payload, opts, error);
+	if (code == 0)
+		code = invocation_run(c, ret_result, error);
+	invocation_done(c);
+	return code;
+}
+
 int nova_invoke(nova_t *nova, const char *function, const char *payload,
 	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error)
 {
@@ -335,9 +362,5 @@ int nova_invoke(nova_t *nova, const char *function, const char *payload,
 		*ret_result = NULL;
 	if (ANY_NULL(error, nova, ret_result))
 		return NOVA_EINVAL;
-	int code = invocation_prepare(&c, function, payload, opts, error);
-	if (code == 0)
-		code = invocation_run(&c, ret_result, error);
-	invocation_done(&c);
-	return code;
+	return invocation_call(&c, function, payload, opts, ret_result, error);
 }

@@ -4,7 +4,7 @@
 
 #include "platform/platform.h"
 
-#define KEY_MOST      200u
+#define KEY_MOST      200u /* also of an owner */
 #define ATTEMPTS      3u
 #define ATTEMPTS_MOST 100u
 #define LEASE_LEAST   1000u
@@ -31,14 +31,33 @@ static int check_most(const char *name, uint32_t value, uint32_t most, nova_erro
 				       name, value, most);
 }
 
+static int check_text(const char *name, const char *text, nova_error_t **error)
+{
+	size_t len = text ? strlen(text) : 1;
+	return len && len <= KEY_MOST && (!text || text_is_utf8(text)) ?
+		       0 :
+		       nova_fail(error, NOVA_EINVAL, "%s: it has 1 to %u bytes of UTF-8", name,
+			       KEY_MOST);
+}
+
+static int check_label(const char *label, nova_error_t **error)
+{
+	const struct text_list one = { (char **)(uintptr_t)&label, 1 };
+	if (label && !strchr(label, '='))
+		return nova_fail(error, NOVA_EINVAL, "if_label: it is not KEY=VALUE");
+	return label ? check_wanted_labels(&one, error) : 0;
+}
+
 /* With the defaults in it, but for the lease. */
 static int check(nova_job_opts *o, nova_error_t **error)
 {
-	size_t len = o->key ? strlen(o->key) : 1;
-	if (!len || len > KEY_MOST || (o->key && !text_is_utf8(o->key)))
-		return nova_fail(
-			error, NOVA_EINVAL, "key: it has 1 to %u bytes of UTF-8", KEY_MOST);
-	int code = check_most("attempts", o->attempts, ATTEMPTS_MOST, error);
+	int code = check_text("key", o->key, error);
+	if (code == 0)
+		code = check_text("owner", o->owner, error);
+	if (code == 0)
+		code = check_label(o->if_label, error);
+	if (code == 0)
+		code = check_most("attempts", o->attempts, ATTEMPTS_MOST, error);
 	if (code == 0)
 		code = check_most("lease_ms", o->lease_ms, LEASE_MOST, error);
 	if (code == 0)
@@ -82,11 +101,13 @@ static nova_job_t *job_new(const char *function, const char *payload, const nova
 	job->error = strdup("");
 	job->usage_key = strdup(o->usage_key ? o->usage_key : "");
 	job->context = strdup(o->client_context ? o->client_context : "");
+	job->owner = strdup(o->owner ? o->owner : "");
+	job->if_label = strdup(o->if_label ? o->if_label : "");
 	job->most = o->attempts;
 	job->lease_ms = o->lease_ms;
 	job->keep_s = o->keep_s;
 	if (job->function && job->payload && job->key && job->output && job->error &&
-		job->usage_key && job->context)
+		job->usage_key && job->context && job->owner && job->if_label)
 		return job;
 	nova_job_free(job);
 	return NULL;
@@ -150,6 +171,8 @@ static enum job_end end_unrun(
 {
 	if (nova_error_limit(failure) == NOVA_LIMIT_RATE) /* the function's is used up */
 		return JOB_LATER;
+	if (nova_error_retry_ms(failure) == NOVA_RETRY_NEVER) /* it has no room here */
+		return JOB_ELSEWHERE;
 	switch (code) {
 	case NOVA_ECANCELED:
 		return JOB_BACK;
@@ -200,13 +223,15 @@ static bool note(nova_job_t *job, const nova_result_t *result, const nova_error_
 static int perform(nova_t *nova, nova_job_t *job, const struct stop *stop, nova_error_t **error)
 {
 	nova_invoke_opts opts = NOVA_INVOKE_OPTS_INIT;
+	struct invocation c = { .nova = nova };
 	nova_result_t *result = NULL;
 	AUTO_ERROR nova_error_t *failure = NULL;
 	opts.request_id = job->id;
 	opts.key = *job->usage_key ? job->usage_key : NULL;
 	opts.client_context = *job->context ? job->context : NULL;
 	opts.interrupt = (nova_interrupt_t *)(uintptr_t)stop->interrupt;
-	int ended = nova_invoke(nova, job->function, job->payload, &opts, &result, &failure);
+	c.if_label = *job->if_label ? job->if_label : NULL;
+	int ended = invocation_call(&c, job->function, job->payload, &opts, &result, &failure);
 	bool noted = note(job, result, failure);
 	nova_result_free(result);
 	if (!noted)

@@ -196,6 +196,7 @@ struct invocation {
 	uint64_t started_us; /* wall clock; 0: it was refused, and leaves no record */
 	size_t input_size;
 	atomic_bool logged;
+	const char *if_label;     /* as in nova_job_opts; set before invocation_prepare() */
 	char key[USAGE_TEXT + 1]; /* whose usage it is */
 	uint64_t used_us;         /* it had a VM, or shared one */
 	bool has_run;
@@ -210,6 +211,9 @@ int invocation_find_secrets(struct invocation *c, nova_error_t **error);
 /* Any thread. True: nothing of the call has run, nor will it, whatever its thread is waiting for.
  * False: what stops it has to be triggered. */
 bool invocation_call_off(struct invocation *c);
+/* As nova_invoke(), with what is set in *c. */
+int invocation_call(struct invocation *c, const char *function, const char *payload,
+	const nova_invoke_opts *opts, nova_result_t **ret_result, nova_error_t **error);
 /* Waits for the answer. *ret_result must be NULL. */
 int invocation_run(struct invocation *c, nova_result_t **ret_result, nova_error_t **error);
 void invocation_done(struct invocation *c);

@@ -30,10 +30,11 @@ static int admit(nova_pool_t *pool, const struct acquisition *r, nova_error_t **
 	if (!pool->max_memory_mb || r->memory_mb <= pool->max_memory_mb)
 		return 0;
 	count(pool, NOVA_POOL_TOO_LARGE);
-	return nova_fail(error, NOVA_ELIMIT,
+	nova_fail(error, NOVA_ELIMIT,
 		"a microVM of %u MB is larger than all microVMs together may be: %llu MB (setting "
 		"pool.max_memory)",
 		r->memory_mb, (unsigned long long)pool->max_memory_mb);
+	return nova_set_retry(error, NOVA_ELIMIT, NOVA_RETRY_NEVER);
 }
 
 static int out_of_time(

@@ -94,10 +94,12 @@ int fail_short(
 			"programs wait for it %u %% of the time (settings pool.max_pressure, "
 			"pool.queue_timeout)",
 			ms, m->pressure);
-	return nova_fail(error, NOVA_ELIMIT,
+	nova_fail(error, NOVA_ELIMIT,
 		"no microVM was started for %llu ms, as the host is short of memory: %llu MB are "
 		"available, of which %llu are kept free and %llu are for microVMs that have just "
 		"started, and %u are needed (settings pool.min_free, pool.queue_timeout)",
 		ms, (unsigned long long)m->available_mb, (unsigned long long)kept_free_mb(pool),
 		(unsigned long long)pool->young_mb, g->memory_mb);
+	bool never = m->total_mb && m->total_mb < kept_free_mb(pool) + g->memory_mb;
+	return nova_set_retry(error, NOVA_ELIMIT, never ? NOVA_RETRY_NEVER : 0);
 }

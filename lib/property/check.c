@@ -94,6 +94,15 @@ int function_config_check(const struct function_config *config, int code, nova_e
 
 /* --- what is asked for --- */
 
+bool label_is_there(const struct text_list *labels, const char *label)
+{
+	size_t key = strcspn(label, "=") + 1;
+	for (size_t i = 0; i < labels->count; i++)
+		if (!strncmp(labels->items[i], label, key))
+			return !strcmp(labels->items[i], label);
+	return !label[key];
+}
+
 int check_wanted_labels(const struct text_list *labels, nova_error_t **error)
 {
 	const struct property *p = property_find("labels");

@@ -148,6 +148,8 @@ int function_config_check(const struct function_config *config, int code, nova_e
 int function_config_sort(struct function_config *config, nova_error_t **error);
 /* Labels that functions are looked for by: "key=value", or "key". NOVA_EINVAL, NOVA_ENOMEM. */
 int check_wanted_labels(const struct text_list *labels, nova_error_t **error);
+/* Whether there is "key=value"; of "key=", also whether there is none of that key. */
+bool label_is_there(const struct text_list *labels, const char *label);
 /* form.c: what rows of the table refer to */
 int check_runtime(const struct property *p, const void *value, int code, nova_error_t **error);
 int check_image(const struct property *p, const void *value, int code, nova_error_t **error);

@@ -61,6 +61,7 @@ ONLY_C = {
     "nova_job_id": _JOB,
     "nova_job_output": _JOB,
     "nova_job_state": _JOB,
+    "nova_job_owner": _JOB,
     "nova_frame_encode": _CODEC,
     "nova_decoder_new": _CODEC,
     "nova_decoder_feed": _CODEC,

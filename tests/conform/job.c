@@ -187,6 +187,128 @@ START_TEST(what_can_only_fail_again_is_dead_at_once)
 }
 END_TEST
 
+START_TEST(a_job_for_which_there_is_no_room_is_dead_and_says_why)
+{
+	nova_job_t *done = NULL;
+	redis_start(NULL, NULL);
+	struct platform p = platform_open(
+		"redis.addr", redis_address, "redis.timeout", "5s", "pool.max_memory", "100", NULL);
+	platform_add(p.nova, "f", "python", greet);
+	nova_job_t *job = submit(p.nova, "f", NULL);
+	ck_assert_int_eq(performs(p.nova, nova_job_id(job)), NOVA_JOB_WAITING);
+	ck_ok(nova_job_perform(p.nova, HANG_MS, NULL, &done, &error));
+	ck_assert_int_eq(nova_job_state(done), NOVA_JOB_DEAD);
+	ck_assert_ptr_nonnull(strstr(nova_job_error(done),
+		"a microVM of 128 MB is larger than all microVMs together may be: 100 MB"));
+	nova_job_free(done);
+	nova_job_free(job);
+	platform_close(&p);
+}
+END_TEST
+
+/* --- whose they are --- */
+
+static void add_of(nova_t *nova, const char *label)
+{
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
+	nova_function_delete(nova, "f", 0, NULL);
+	o.name = "f";
+	o.runtime = "python";
+	o.code = greet;
+	o.code_len = strlen(greet);
+	o.check = NOVA_CHECK_NEVER;
+	o.labels = &label;
+	o.labels_count = label ? 1 : 0;
+	ck_ok(nova_function_register(nova, &o, NULL, &error));
+}
+
+static nova_job_t *submit_for(
+	nova_t *nova, const char *owner, const char *label, const char *payload)
+{
+	nova_job_opts opts = NOVA_JOB_OPTS_INIT;
+	nova_job_t *job = NULL;
+	opts.key = "k";
+	opts.owner = owner;
+	opts.if_label = label;
+	ck_ok(nova_job_submit(nova, "f", payload, &opts, &job, &error));
+	ck_assert_str_eq(nova_job_owner(job), owner ? owner : "");
+	return job;
+}
+
+START_TEST(a_function_that_belongs_to_somebody_else_by_then_is_not_called)
+{
+	static const struct {
+		const char *was, *is, *asked;
+		int becomes;
+	} cases[] = {
+		{ "of=ann", "of=ann", "of=ann", NOVA_JOB_DONE },
+		{ "of=ann", "of=bob", "of=ann", NOVA_JOB_DEAD },
+		{ "of=ann", NULL, "of=ann", NOVA_JOB_DEAD },
+		{ NULL, "of=bob", "of=", NOVA_JOB_DEAD },
+		{ NULL, "other=x", "of=", NOVA_JOB_DONE },
+		{ "of=ann", "of=bob", NULL, NOVA_JOB_DONE },
+	};
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	add_of(p.nova, cases[_i].was);
+	nova_job_t *job = submit_for(p.nova, "ann", cases[_i].asked, NULL);
+	add_of(p.nova, cases[_i].is);
+	ck_assert_int_eq(performs(p.nova, nova_job_id(job)), cases[_i].becomes);
+	nova_job_t *now = get(p.nova, nova_job_id(job));
+	ck_assert_int_eq(cases[_i].becomes == NOVA_JOB_DEAD,
+		strstr(nova_job_error(now),
+			"function 'f' belongs to somebody else than it was to") != NULL);
+	nova_job_free(now);
+	nova_job_free(job);
+	platform_close(&p);
+}
+END_TEST
+
+START_TEST(a_key_is_its_owners_until_the_job_is_forgotten)
+{
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	nova_job_t *anns = submit_for(p.nova, "ann", NULL, "{\"a\":1}"),
+		   *bobs = submit_for(p.nova, "bob", NULL, "{\"a\":2}"),
+		   *nobodys = submit_for(p.nova, NULL, NULL, "{\"a\":3}"),
+		   *again = submit_for(p.nova, "ann", NULL, "{\"a\":1}");
+	ck_assert_str_ne(nova_job_id(anns), nova_job_id(bobs));
+	ck_assert_str_ne(nova_job_id(anns), nova_job_id(nobodys));
+	ck_assert_str_eq(nova_job_id(anns), nova_job_id(again));
+	ck_assert_int_eq(number(&p, "TTL", "nova:jobs:owned:3:ann:1:f:k"), -1);
+	ck_assert_int_eq(performs(p.nova, nova_job_id(anns)), NOVA_JOB_DONE);
+	ck_assert_int_gt(number(&p, "TTL", "nova:jobs:owned:3:ann:1:f:k"), 0);
+	ck_assert_int_eq(number(&p, "TTL", "nova:jobs:owned:3:bob:1:f:k"), -1);
+	nova_job_free(anns);
+	nova_job_free(bobs);
+	nova_job_free(nobodys);
+	nova_job_free(again);
+	platform_close(&p);
+}
+END_TEST
+
+/* One of before has neither owner nor label. */
+START_TEST(a_job_of_an_earlier_library_is_performed)
+{
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	long long removed = 0;
+	platform_add(p.nova, "f", "python", greet);
+	nova_job_t *job = submit(p.nova, "f", NULL);
+	AUTO_FREE char *hash = str_format("nova:job:%s", nova_job_id(job));
+	ask_server(&p, (const char *const[]){ "HDEL", hash, "owner", "if_label" }, 4, take_number,
+		&removed);
+	ck_assert_int_eq(removed, 2);
+	nova_job_t *old = get(p.nova, nova_job_id(job));
+	ck_assert_str_eq(nova_job_owner(old), "");
+	ck_assert_int_eq(performs(p.nova, nova_job_id(job)), NOVA_JOB_DONE);
+	nova_job_free(old);
+	nova_job_free(job);
+	platform_close(&p);
+}
+END_TEST
+
 /* As one that dies with the job. */
 static nova_job_t *take(const struct platform *p)
 {
@@ -681,7 +803,9 @@ START_TEST(what_answers_nonsense_gives_no_job)
 		.payload = (char[]){ "{}" },
 		.key = (char[]){ "" },
 		.usage_key = (char[]){ "" },
-		.context = (char[]){ "" } };
+		.context = (char[]){ "" },
+		.owner = (char[]){ "" },
+		.if_label = (char[]){ "" } };
 	memset(wanted.id, '0', JOB_ID - 1);
 	ck_assert_int_lt(jobs_submit(jobs, &wanted, NULL), 0);
 	ck_assert_int_lt(jobs_get(jobs, wanted.id, &job, NULL), 0);
@@ -771,6 +895,11 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, two_submits_with_one_key_are_one_job);
 	tcase_add_test(tc, what_fails_is_tried_again_and_then_dead);
 	tcase_add_test(tc, what_can_only_fail_again_is_dead_at_once);
+	tcase_add_test(tc, a_job_for_which_there_is_no_room_is_dead_and_says_why);
+	tcase_add_loop_test(
+		tc, a_function_that_belongs_to_somebody_else_by_then_is_not_called, 0, 6);
+	tcase_add_test(tc, a_key_is_its_owners_until_the_job_is_forgotten);
+	tcase_add_test(tc, a_job_of_an_earlier_library_is_performed);
 	tcase_add_test(tc, a_job_whose_worker_is_lost_goes_to_the_next);
 	tcase_add_test(tc, a_job_that_all_its_workers_die_of_is_dead);
 	tcase_add_test(tc, what_has_become_of_a_job_is_told_again_to_who_asks_again);

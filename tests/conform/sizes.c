@@ -452,7 +452,7 @@ static int use_nova_rate_opts(const void *opts, nova_error_t **ret_error)
 }
 
 static const nova_job_opts full_nova_job_opts = { sizeof(nova_job_opts), .key = "x", .attempts = 1,
-	.lease_ms = 1000, .keep_s = 1 };
+	.lease_ms = 1000, .keep_s = 1, .owner = "me", .if_label = "a=b" };
 static int use_nova_job_opts(const void *opts, nova_error_t **ret_error)
 {
 	nova_job_t *job = NULL;

@@ -28,7 +28,8 @@ static int get(nova_error_t **error)
 static int look(nova_error_t **error)
 {
 	char *text = nova_job_to_json(NULL);
-	bool none = !*nova_job_id(NULL) && !*nova_job_error(NULL) && !nova_job_output(NULL, NULL);
+	bool none = !*nova_job_id(NULL) && !*nova_job_error(NULL) && !*nova_job_owner(NULL) &&
+		    !nova_job_output(NULL, NULL);
 	(void)error;
 	nova_free(text);
 	return none ? nova_job_state(NULL) : 0;
@@ -38,7 +39,8 @@ const struct inject_case job_cases[] = {
 	{ "nova_job_submit nova_job_free", NULL, NULL, submit, NULL, .expected = NOVA_ENOTSUP },
 	{ "nova_job_perform", NULL, NULL, perform, NULL, .expected = NOVA_ENOTSUP },
 	{ "nova_job_get", NULL, NULL, get, NULL, .expected = NOVA_ENOTSUP },
-	{ "nova_job_to_json nova_job_id nova_job_error nova_job_output nova_job_state", NULL, NULL,
-		look, NULL, .expected = NOVA_EINVAL, .silent = true },
+	{ "nova_job_to_json nova_job_id nova_job_error nova_job_output nova_job_state "
+	  "nova_job_owner",
+		NULL, NULL, look, NULL, .expected = NOVA_EINVAL, .silent = true },
 	{ NULL },
 };

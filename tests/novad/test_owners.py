@@ -434,6 +434,35 @@ class Jobs(OwnersCase):
                                   f"{API}/jobs/{self.job('alice', 'common')}")["key"], "")
         self.stops(process)
 
+    def state(self, who, job):
+        return self.has(who, 200, "GET", f"{API}/jobs/{job}")["state"]
+
+    def test_a_job_does_not_reach_who_has_taken_the_name_of_its_function(self):
+        process = self.novad(*self.words, "--job-workers", "0")
+        self.function("alice", "f")
+        moved, kept = self.job("alice", "f"), self.job("alice", "f")
+        self.has("alice", 204, "DELETE", f"{API}/functions/f")
+        self.function("bob", "f")
+        self.stops(process)
+        process = self.novad(*self.words)
+        for job in (moved, kept):
+            await_that(lambda one=job: self.state("alice", one) == "dead", "it is dead", 60)
+        told = self.has("alice", 200, "GET", f"{API}/jobs/{moved}")
+        self.assertIn("function 'f' belongs to somebody else", told["error"])
+        self.assertEqual(self.has("root", 200, "GET", f"{API}/logs")["invocations"], [])
+        self.stops(process)
+
+    def test_the_log_of_a_job_is_there_for_its_owner(self):
+        process = self.novad(*self.words)
+        self.function("alice", "f")
+        job = self.job("alice", "f")
+        await_that(lambda: self.state("alice", job) == "done", "it is done", 60)
+        for who, status in (("alice", 200), ("root", 200), ("bob", 404)):
+            await_that(lambda: self.asks("root", "GET", f"{API}/logs/{job}").status == 200,
+                       "it is logged", 60)
+            self.assertEqual(self.asks(who, "GET", f"{API}/logs/{job}").status, status, who)
+        self.stops(process)
+
 
 class Names(OwnersCase):
     def test_what_all_use_is_not_registered_by_a_key(self):

@@ -239,6 +239,7 @@ static void judge_key_calls(void)
 	RETURNS(nova_job_free, NULL);
 	RETURNS(nova_job_id, NULL);
 	RETURNS(nova_job_state, NULL);
+	RETURNS(nova_job_owner, NULL);
 	RETURNS(nova_job_output, NULL, NULL);
 	RETURNS(nova_job_error, NULL);
 	RETURNS(nova_job_to_json, NULL);

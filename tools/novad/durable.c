@@ -17,9 +17,7 @@
 #define WAIT_MS 1000 /* for one; as long a server that stops may wait for a worker */
 #define REST_MS 1000 /* after a failure, such as that Redis is away */
 
-#define JOB_KEY_MAX 187
-#define GIVEN       ':'
-#define MADE        ';'
+#define JOB_KEY_MAX 200
 
 const struct field durable_query[] = {
 	{ "key", KIND_TEXT, "one job for all who hand in this function with this key",
@@ -41,44 +39,36 @@ bool durable_is_on(const struct novad *novad)
 	return false;
 }
 
-/* --- whose it is: a mark before its key, which is made if none is given --- */
+/* --- whose it is --- */
 
-static char *marked_key(const struct job *job, const char *key)
-{
-	char made[33], *marked;
-	random_hex(made, 16);
-	if (asprintf(&marked, "%.*s%c%s", OWNER_TAG, job_owner(job), key ? GIVEN : MADE,
-		    key ? key : made) < 0)
-		need(NULL);
-	return marked;
-}
-
-/* The first of its members of that name: what stands before has no quotes in it. */
-static char *key_in(char *text)
+/* A job that an earlier novad was given has its owner as a mark before its key, and has a key. */
+static bool has_mark(const nova_job_t *found, const char *owner)
 {
 	static const char before[] = ",\"key\":\"";
-	char *at = strstr(text, before);
-	return at ? at + strlen(before) : NULL;
+	char *text = need(nova_job_to_json(found)), *at = strstr(text, before);
+	const char *key = at ? at + strlen(before) : "";
+	bool is_marked = strspn(key, "0123456789abcdef") >= OWNER_TAG &&
+			 (key[OWNER_TAG] == ':' || key[OWNER_TAG] == ';');
+	bool is_his = is_marked && !strncmp(key, owner, OWNER_TAG);
+	nova_free(text);
+	return is_his;
 }
 
-static bool is_marked(const char *key)
+static bool is_there_for(const struct job *job, const nova_job_t *found)
 {
-	return key && strspn(key, "0123456789abcdef") >= OWNER_TAG &&
-	       (key[OWNER_TAG] == GIVEN || key[OWNER_TAG] == MADE);
+	const char *asks = job_owner(job), *owner = nova_job_owner(found);
+	if (job_is_admin(job) || !*asks)
+		return job_is_admin(job);
+	return *owner ? !strcmp(owner, asks) : has_mark(found, asks);
 }
 
-static bool is_there_for(const struct job *job, const char *key)
+bool owns_durable(const struct job *job, const char *id)
 {
-	const char *owner = job_owner(job);
-	return job_is_admin(job) || (*owner && is_marked(key) && !strncmp(key, owner, OWNER_TAG));
-}
-
-static void take_mark_away(char *key)
-{
-	if (!is_marked(key))
-		return;
-	size_t len = key[OWNER_TAG] == GIVEN ? OWNER_TAG + 1 : strcspn(key, "\"");
-	memmove(key, key + len, strlen(key + len) + 1);
+	nova_job_t *found = NULL;
+	bool owns = durable_is_on(job_userdata(job)) &&
+		    nova_job_get(job_nova(job), id, &found, NULL) == 0 && is_there_for(job, found);
+	nova_job_free(found);
+	return owns;
 }
 
 /* --- handing in, looking --- */
@@ -93,6 +83,18 @@ static void answer(struct job *job, const char *text)
 	}
 }
 
+/* The label by which the function is its owner's, or nobody's. NULL: it is not there for who asks,
+ * which has been answered. */
+static char *present_owner(struct job *job, const char *name)
+{
+	char *label = NULL;
+	nova_function_t *function = function_find(job, name);
+	if (function && asprintf(&label, OWNER_LABEL "=%s", function_owner(function)) < 0)
+		need(NULL);
+	nova_function_free(function);
+	return label;
+}
+
 int durable_submit(struct job *job, const char *function, nova_job_opts *opts, nova_error_t **error)
 {
 	const struct bytes *body = job_body(job);
@@ -102,14 +104,14 @@ int durable_submit(struct job *job, const char *function, nova_job_opts *opts, n
 		job_problem(job, 400, "malformed", "the event has a NUL");
 		return NOVA_EINVAL;
 	}
-	if (!may_call_function(job, function))
+	char *label = present_owner(job, function);
+	if (!label)
 		return NOVA_ENOTFOUND;
-	char *key = *job_owner(job) ? marked_key(job, opts->key) : NULL;
-	if (key)
-		opts->key = key;
+	opts->owner = *job_owner(job) ? job_owner(job) : NULL;
+	opts->if_label = label;
 	int code = nova_job_submit(
 		job_nova(job), function, body->len ? body->data : "{}", opts, &made, error);
-	free(key);
+	free(label);
 	if (code == 0) {
 		job_header(job, "X-Nova-Job-Id", nova_job_id(made));
 		job_status(job, 202);
@@ -148,18 +150,16 @@ static void get(struct job *job)
 	nova_error_t *error = NULL;
 	const char *id = job_path(job, "id");
 	int code = nova_job_get(job_nova(job), id, &found, &error);
-	char *text = code == 0 ? need(nova_job_to_json(found)) : NULL,
-	     *key = text ? key_in(text) : NULL;
-	bool shown = code == 0 && is_there_for(job, key);
+	bool shown = code == 0 && is_there_for(job, found);
 	if (code == 0 ? !shown : code == NOVA_ENOTFOUND)
 		refuse_missing(job, "job", id);
 	else if (code != 0)
 		job_fail_by(job, error);
 	if (shown) {
-		take_mark_away(key);
+		char *text = need(nova_job_to_json(found));
 		answer(job, text);
+		nova_free(text);
 	}
-	nova_free(text);
 	nova_job_free(found);
 	nova_error_free(error);
 }

@@ -313,13 +313,16 @@ class Nova:
     def submit_job(self, function: str, payload: Any = None, *, key: Optional[str] = None,
                    attempts: int = 0, lease: Optional[float] = None, keep: int = 0,
                    usage_key: Optional[str] = None,
-                   client_context: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+                   client_context: Optional[Dict[str, Any]] = None,
+                   owner: Optional[str] = None,
+                   if_label: Optional[str] = None) -> Dict[str, Any]:
         """Hands a call in that whichever host performs that uses the same Redis, and gives the
         job: include/nova/job.h has its members. `lease` and `keep` are in seconds; `usage_key` and
         `client_context` are as `key` and `client_context` of invoke()."""
         told = None if client_context is None else json.dumps(client_context)
         options = _ffi.JobOpts(key=text(key), attempts=attempts, lease_ms=milliseconds(lease),
-                               keep_s=keep, usage_key=text(usage_key), client_context=text(told))
+                               keep_s=keep, usage_key=text(usage_key), client_context=text(told),
+                               owner=text(owner), if_label=text(if_label))
         with self._handle.using() as nova:
             return ask_for_job("nova_job_submit", nova, text(function), encode_payload(payload),
                                byref(options))

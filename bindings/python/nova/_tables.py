@@ -303,6 +303,8 @@ class JobOpts(_Options):
         ("reserved", c_uint32),
         ("usage_key", c_char_p),
         ("client_context", c_char_p),
+        ("owner", c_char_p),
+        ("if_label", c_char_p),
     ]
 
 
@@ -858,6 +860,7 @@ FUNCTIONS = {
         c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_job_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_job_id": (c_char_p, [c_void_p]),
+    "nova_job_owner": (c_char_p, [c_void_p]),
     "nova_job_state": (c_int, [c_void_p]),
     "nova_job_output": (c_void_p, [c_void_p, POINTER(c_size_t)]),
     "nova_job_error": (c_char_p, [c_void_p]),

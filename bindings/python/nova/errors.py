@@ -28,7 +28,8 @@ class NovaError(Exception):
     limit: int = 0
     """Of LimitReached: which, as in enum nova_limit."""
     retry_after: float = 0.0
-    """Seconds after which it is worth trying again, for a rate that is used up; 0: unknown."""
+    """Seconds after which it is worth trying again, for a rate that is used up; 0: unknown;
+    infinity: never, as a VM that has no room on this host."""
     result: "Optional[Result]" = None
     """What the function left, if it ran: its output streams, exit code and times."""
     merge: "Optional[Merge]" = None
@@ -157,7 +158,8 @@ def from_library(error: c_void_p) -> NovaError:
     made.name = lib.nova_code_name(code).decode()
     made.os_errno = lib.nova_error_os(error)
     made.outcome = lib.nova_error_outcome(error)
-    made.retry_after = lib.nova_error_retry_ms(error) / 1000
+    retry_ms = lib.nova_error_retry_ms(error)
+    made.retry_after = float("inf") if retry_ms == 2**64 - 1 else retry_ms / 1000
     made.limit = lib.nova_error_limit(error)
     lib.nova_error_free(error)
     return made
