@@ -243,6 +243,9 @@ class Invoke(NovadCase):
         self.assertEqual(problem["outcome"], "never_ran")
         self.gets(200, "PATCH", f"{API}/functions/f", {"reset": ["rate", "rate_period_ms"]})
         self.invoke("f")
+        self.gets(200, "PATCH", f"{API}/functions/f", {"rate": 1, "rate_period_ms": 86400000})
+        left = self.gets(200, "PATCH", f"{API}/functions/f", {"rate": 0})
+        self.assertEqual({left["limits"].get(name, 0) for name in ("rate", "rate_period_ms")}, {0})
 
     def test_failures_say_whether_it_ran(self):
         self.register("bad", "def handler(event):\n    raise ValueError('no <b>')")

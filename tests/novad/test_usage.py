@@ -172,6 +172,13 @@ class Plans(NovadCase):
         self.gets(201, "POST", f"{API}/instances", {"function": "f", "memory_mb": 1024})
         self.is_over("/functions/f/invoke", part="1024 MiB of memory")
 
+    def test_what_no_plan_has_room_for_is_told_so(self):
+        self.gets(201, "POST", f"{API}/functions", {
+            "name": "huge", "runtime": "shell", "code": "echo 1", "vcpus": 4})
+        self.is_over("/functions/huge/invoke")
+        answer = self.ask("POST", "/functions/huge/invoke", {})
+        self.assertIn("for which there is never room", answer.json()["detail"])
+
     def test_an_instance_whose_vm_is_killed_holds_nothing(self):
         self.gets(201, "POST", f"{API}/instances", {"function": "f", "name": "one",
                                                     "cpu_cores": 2})

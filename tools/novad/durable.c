@@ -62,13 +62,15 @@ static bool is_there_for(const struct job *job, const nova_job_t *found)
 	return *owner ? !strcmp(owner, asks) : has_mark(found, asks);
 }
 
-bool owns_durable(const struct job *job, const char *id)
+int owns_durable(const struct job *job, const char *id, nova_error_t **error)
 {
 	nova_job_t *found = NULL;
-	bool owns = durable_is_on(job_userdata(job)) &&
-		    nova_job_get(job_nova(job), id, &found, NULL) == 0 && is_there_for(job, found);
+	if (!durable_is_on(job_userdata(job)))
+		return 0;
+	int code = nova_job_get(job_nova(job), id, &found, error);
+	int owns = code == 0 && is_there_for(job, found);
 	nova_job_free(found);
-	return owns;
+	return code == 0 || code == NOVA_ENOTFOUND || code == NOVA_EINVAL ? owns : code;
 }
 
 /* --- handing in, looking --- */

@@ -139,8 +139,8 @@ bool facts_open(const char *directory, nova_host_t *host)
 	lost = need(json_object());
 	for (int kind = 0; kind < FACTS_KINDS; kind++)
 		tables[kind] = need(json_object());
-	shelves[FACTS_SNAPSHOT] = shelf_open(directory, "snapshots");
-	shelves[FACTS_INSTANCE] = shelf_open(directory, "instances");
+	shelves[FACTS_SNAPSHOT] = shelf_open(directory, "snapshots", false);
+	shelves[FACTS_INSTANCE] = shelf_open(directory, "instances", false);
 	if (!shelves[FACTS_SNAPSHOT] || !shelves[FACTS_INSTANCE])
 		return false;
 	json_t *left = shelf_read(shelves[FACTS_INSTANCE], NULL);

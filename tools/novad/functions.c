@@ -331,6 +331,25 @@ static void replace(struct job *job)
 		store(job, name, owner, exists ? NOVA_REGISTER_REPLACE : 0, updated_us);
 }
 
+static bool is_zero(const struct job *job, const char *name)
+{
+	const json_t *value = json_object_get(job_fields(job), name);
+	return json_is_integer(value) && json_integer_value(value) == 0;
+}
+
+/* For the library, 0 of these is not given. Without a rate the others have no meaning. */
+static void reset_zeroes(const struct job *job, struct lists *lists, size_t *count)
+{
+	static const char *const names[] = { "rate", "rate_period_ms", "rate_burst",
+		"min_replicas" };
+	bool no_rate = is_zero(job, "rate");
+	lists->reset =
+		need(realloc(lists->reset, (*count + ARRAY_LEN(names)) * sizeof(*lists->reset)));
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (is_zero(job, names[i]) || (no_rate && i < 3))
+			lists->reset[(*count)++] = names[i];
+}
+
 /* What it is to have its defaults again for. Its owner is no default. */
 static void take_reset(const struct job *job, nova_function_update_opts *opts, struct lists *lists,
 	nova_function_opts *change, const char *owner)
@@ -338,6 +357,7 @@ static void take_reset(const struct job *job, nova_function_update_opts *opts, s
 	bool resets_labels = false;
 	size_t kept = 0;
 	lists->reset = texts_of(json_object_get(job_fields(job), "reset"), &opts->reset_count);
+	reset_zeroes(job, lists, &opts->reset_count);
 	for (size_t i = 0; *owner && i < opts->reset_count; i++)
 		if (!strcmp(lists->reset[i], "labels"))
 			resets_labels = true;

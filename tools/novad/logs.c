@@ -163,8 +163,11 @@ static void get(struct job *job)
 	nova_invocation_list_opts opts = NOVA_INVOCATION_LIST_OPTS_INIT;
 	opts.request_id = job_path(job, "id");
 	opts.limit = 1;
-	bool owns = owns_execution(job, opts.request_id) || owns_durable(job, opts.request_id);
-	if (owns && nova_invocation_list(job_nova(job), &opts, &found, &count, &error) != 0)
+	int owns = owns_execution(job, opts.request_id) ?
+			   1 :
+			   owns_durable(job, opts.request_id, &error);
+	if (owns < 0 ||
+		(owns && nova_invocation_list(job_nova(job), &opts, &found, &count, &error) != 0))
 		job_fail_by(job, error);
 	else if (!count)
 		job_problem(job, 404, "not_found",

@@ -90,7 +90,7 @@ void field_bytes(struct bytes *out, const json_t *value);
 
 struct shelf;
 /* A directory in another one, which is made. NULL: it has been said why. */
-struct shelf *shelf_open(const char *directory, const char *name);
+struct shelf *shelf_open(const char *directory, const char *name, bool synced);
 void shelf_free(struct shelf *shelf);
 /* By any thread; an id has letters and digits only. 0, or the number of the system's error by which
  * it is not kept, which has been said. */

@@ -2,7 +2,7 @@
 /*
  * What is to be known after the end of this process, whatever ends it: a directory with a small
  * file of JSON for each thing. A file appears whole or not at all; the end of the machine may lose
- * the last ones.
+ * the last ones, unless the shelf is one that is synced.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@
 struct shelf {
 	char *path;
 	int fd;
+	bool synced;
 	pthread_mutex_t lock; /* guards the new file */
 };
 
@@ -33,9 +34,10 @@ static void complain(const struct shelf *shelf, const char *doing, const char *i
 	say(NOVA_LOG_ERROR, text);
 }
 
-struct shelf *shelf_open(const char *directory, const char *name)
+struct shelf *shelf_open(const char *directory, const char *name, bool synced)
 {
 	struct shelf *shelf = need(calloc(1, sizeof(*shelf)));
+	shelf->synced = synced;
 	pthread_mutex_init(&shelf->lock, NULL);
 	if (asprintf(&shelf->path, "%s/%s", directory, name) < 0)
 		need(NULL);
@@ -61,17 +63,28 @@ void shelf_free(struct shelf *shelf)
 
 /* --- one --- */
 
-static bool write_file(int at, const char *text)
+static bool write_file(const struct shelf *shelf, const char *text)
 {
 	size_t len = strlen(text);
-	int fd = openat(at, NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd =
+		openat(shelf->fd, NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;
 	ssize_t n = write(fd, text, len);
 	if (n >= 0 && (size_t)n < len)
 		errno = ENOSPC;
+	bool done = n >= 0 && (size_t)n == len && (!shelf->synced || fsync(fd) == 0);
+	int why = errno;
 	close(fd);
-	return n >= 0 && (size_t)n == len;
+	errno = why;
+	return done;
+}
+
+/* Under its name. */
+static bool publish(const struct shelf *shelf, const char *id)
+{
+	return renameat(shelf->fd, NEW, shelf->fd, id) == 0 &&
+	       (!shelf->synced || fsync(shelf->fd) == 0);
 }
 
 int shelf_put(struct shelf *shelf, const char *id, const json_t *facts)
@@ -79,7 +92,7 @@ int shelf_put(struct shelf *shelf, const char *id, const json_t *facts)
 	char *text = need(json_dumps(facts, JSON_COMPACT));
 	pthread_mutex_lock(&shelf->lock);
 	errno = 0;
-	bool done = write_file(shelf->fd, text) && renameat(shelf->fd, NEW, shelf->fd, id) == 0;
+	bool done = write_file(shelf, text) && publish(shelf, id);
 	int why = done ? 0 : errno ? errno : EIO;
 	if (!done)
 		complain(shelf, "write", id);

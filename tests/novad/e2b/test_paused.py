@@ -117,11 +117,22 @@ class Paused(PausedCase):
 
     def test_what_was_paused_for_too_long_is_killed(self):
         self.plant(FIRST, 1, paused_us=1_000_000)
-        self.plant(SECOND, 2)
-        self.starts()
+        self.plant(SECOND, 2, paused_us=(time.time_ns() // 1000) + 3_600_000_000)  # clock set back
+        self.starts("--paused-timeout", "2s")  # it takes so long from the start on
         await_that(lambda: self.on_disk() == ([SECOND], [f"e2b-{SECOND}-00000002"]),
                    "it has been swept, with its snapshot")
         self.assertEqual(self.paused(), [SECOND])
+
+    def test_an_admin_ends_what_a_key_has_paused_that_is_gone(self):
+        self.plant(FIRST, 1)
+        self.plant(SECOND, 2)
+        root = "root-has-a-key-of-its-own"
+        self.keys.write_text(f"bob={BOB}\nroot={root} admin\n")
+        self.starts()
+        self.assertEqual(self.asks("DELETE", f"/sandboxes/{FIRST}", who=BOB).status, 404)
+        self.assertEqual(self.asks("DELETE", f"/sandboxes/{FIRST}", who=root).status, 204)
+        await_that(lambda: self.on_disk() == ([SECOND], [f"e2b-{SECOND}-00000002"]),
+                   "it has gone, with its snapshot")
 
     def test_one_whose_template_is_gone_says_so_and_stays(self):
         self.plant(FIRST, 1)

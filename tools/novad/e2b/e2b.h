@@ -107,7 +107,7 @@ void sandboxes_free(void);
 
 /* Writes what is known of one that is to be paused, unless it has been taken out meanwhile. 0, or
  * the number of the system's error by which it could not. */
-int record_write(struct sandbox *sandbox);
+int record_write(const struct sandbox *sandbox);
 /* It is not paused any more. */
 void record_drop(const char *id);
 /* As sandbox_take(), and nothing of it comes back with the next process. */

@@ -184,10 +184,11 @@ static void connect_it(struct job *job)
 		sandbox_extend(sandbox.id, e2b_seconds(job), true);
 		job_answer(job, sandbox_json(&sandbox));
 	} else if (found && check_memory(job)) {
-		if (sandbox_claim(sandbox.id, SANDBOX_PAUSED))
-			resume(job, &sandbox);
-		else
+		/* what it was before it was claimed may be of an earlier pause */
+		if (!sandbox_claim(sandbox.id, SANDBOX_PAUSED))
 			refuse_state(job, sandbox.id, SANDBOX_BUSY);
+		else if (sandbox_of(job, &sandbox))
+			resume(job, &sandbox);
 	}
 	sandbox_clear(&sandbox);
 }

@@ -42,11 +42,14 @@ static bool is_there(const char *id)
 	return found;
 }
 
-int record_write(struct sandbox *sandbox)
+int record_write(const struct sandbox *sandbox)
 {
 	int why = 0;
-	sandbox_add_pairs(sandbox);
-	json_t *record = record_of(sandbox);
+	struct sandbox whole = *sandbox;
+	sandbox_add_pairs(&whole);
+	json_t *record = record_of(&whole);
+	json_decref(whole.metadata);
+	json_decref(whole.envs);
 	pthread_mutex_lock(&lock);
 	if (is_there(sandbox->id))
 		why = shelf_put(shelf, sandbox->id, record);
@@ -232,7 +235,7 @@ static void clear_up(nova_host_t *host, const json_t *names)
 
 bool sandboxes_open(const char *directory, nova_host_t *host)
 {
-	shelf = shelf_open(directory, "sandboxes");
+	shelf = shelf_open(directory, "sandboxes", true);
 	if (!shelf)
 		return false;
 	json_t *others = need(json_object()), *records = shelf_read(shelf, others);

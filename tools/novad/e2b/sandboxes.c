@@ -11,7 +11,8 @@
 
 #include "e2b.h"
 
-#define POSTPONED_MAX 4
+#define POSTPONED_MAX  4
+#define CLOCK_GRACE_MS 600000u
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* The newest first. */
@@ -246,21 +247,32 @@ void sandbox_leave(const char *id)
 	pthread_mutex_unlock(&lock);
 }
 
-static bool is_over(const struct sandbox *sandbox, int64_t now, uint64_t paused_since)
+/* By the calendar, which may be wrong when the host has just started: then there is some time to
+ * set it right. */
+static bool is_stale(const struct sandbox *sandbox, int64_t now, uint32_t paused_ms)
+{
+	static int64_t begun;
+	uint64_t now_us = e2b_now_us();
+	begun = begun ? begun : now;
+	return now - begun >= (paused_ms < CLOCK_GRACE_MS ? paused_ms : CLOCK_GRACE_MS) &&
+	       now_us > sandbox->paused_us &&
+	       now_us - sandbox->paused_us >= (uint64_t)paused_ms * 1000;
+}
+
+static bool is_over(const struct sandbox *sandbox, int64_t now, uint32_t paused_ms)
 {
 	return (sandbox->state == SANDBOX_RUNNING && now >= sandbox->deadline) ||
-	       (sandbox->state == SANDBOX_PAUSED && sandbox->paused_us <= paused_since);
+	       (sandbox->state == SANDBOX_PAUSED && is_stale(sandbox, now, paused_ms));
 }
 
 bool sandbox_expired(uint32_t paused_ms, struct sandbox *copy)
 {
 	bool found = false;
 	int64_t now = now_ms();
-	uint64_t paused_since = e2b_now_us() - (uint64_t)paused_ms * 1000;
 	struct sandbox *sandbox;
 	pthread_mutex_lock(&lock);
 	TAILQ_FOREACH(sandbox, &sandboxes, all)
-	if (!found && is_over(sandbox, now, paused_since)) {
+	if (!found && is_over(sandbox, now, paused_ms)) {
 		found = true;
 		*copy = *sandbox;
 		copy->metadata = copy->envs = NULL;
