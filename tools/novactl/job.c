@@ -83,7 +83,7 @@ static void tell_job(const nova_job_t *job)
 	json_t *json = job_json(job);
 	if (globals.json) {
 		char *text = need(nova_job_to_json(job));
-		puts(text);
+		print_json_line(text);
 		nova_free(text);
 	} else {
 		print_line("%s %s %s%s%s", nova_job_id(job), member_text(json, "function"),

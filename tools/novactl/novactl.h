@@ -148,6 +148,8 @@ void print_json_value(const json_t *value, size_t flags);
 int print_json(json_t *value); /* takes the reference; STATUS_OK or STATUS_FAILED */
 /* JSON text by libnova, indented; its numbers keep every digit. */
 void print_json_text(const char *text, size_t len);
+/* JSON as it is, which steers no terminal. */
+void print_json_line(const char *text);
 int print_yaml(const json_t *value);
 /* One value as YAML or JSON when asked for: true if it was printed. `format` may be NULL. */
 bool print_structured(json_t *value, const char *format, int *ret_status);

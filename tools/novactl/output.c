@@ -28,6 +28,12 @@ static void print_escaped(const char *text)
 			putchar(*at);
 }
 
+void print_json_line(const char *text)
+{
+	print_escaped(text);
+	putchar('\n');
+}
+
 void print_json_value(const json_t *value, size_t flags)
 {
 	char *text = need(json_dumps(value, flags | JSON_ENCODE_ANY));
