@@ -455,20 +455,28 @@ static int read_kept_rows(struct import *i, uint64_t size, nova_error_t **error)
 	return r;
 }
 
+static int check_lock(void *userdata, nova_error_t **error)
+{
+	const struct import *i = userdata;
+	return i->registry->store->ops->transfer->check_lock(i->lock, error);
+}
+
 /* Once it is known that the functions can be added. Nobody sees it before they are. */
 static int put_kept(struct import *i, nova_error_t **error)
 {
-	const struct transfer_source from = { .next = next_kept, .userdata = i };
+	const struct transfer_source from = {
+		.next = next_kept, .last = check_lock, .userdata = i
+	};
 	int r = i->kept_store->open(i->kept_store->userdata, true, &i->kept_into, error);
 	return r < 0 ? r : i->kept_into->ops->transfer->restore(i->kept_into, &from, error);
 }
 
-/* There are no such functions, as long as nobody else imports. */
-static void forget_kept(const struct import *i)
+/* There are no such functions, as long as nobody else imports: else it is left to who clears up. */
+static void forget_kept(struct import *i)
 {
 	const char *id;
 	json_t *value;
-	if (i->kept_into)
+	if (i->kept_into && check_lock(i, NULL) == 0)
 		json_object_foreach(i->ids, id, value)
 			i->kept_into->ops->kv->clear(i->kept_into, id, NULL);
 }
@@ -568,12 +576,6 @@ static int check_blobs(struct import *i, nova_error_t **error)
 				i->path, hash);
 	}
 	return 0;
-}
-
-static int check_lock(void *userdata, nova_error_t **error)
-{
-	const struct import *i = userdata;
-	return i->registry->store->ops->transfer->check_lock(i->lock, error);
 }
 
 static int add_rows(struct import *i, bool rehearses, nova_error_t **error)

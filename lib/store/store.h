@@ -485,8 +485,8 @@ struct transfer_source {
 	bool rehearses; /* nothing is added: it is only seen whether it could be */
 	/* 1: a row, as {"TABLE": row}; 0: that was the last one. */
 	int (*next)(void *userdata, json_t **ret_line, nova_error_t **error);
-	/* All is there, and nothing counts yet, nor will if this fails. NULL: does nothing. Not
-	 * asked by what functions keep. */
+	/* All is there, and nothing counts yet, nor will if this fails. NULL: does nothing. By what
+	 * functions keep it is asked for each portion. */
 	int (*last)(void *userdata, nova_error_t **error);
 	void *userdata;
 };

@@ -220,7 +220,8 @@ static int put(struct sql_session *session, const struct line *line, nova_error_
 	return r;
 }
 
-static int write_portion(struct store *store, const struct portion *portion, nova_error_t **error)
+static int write_portion(struct store *store, const struct transfer_source *from,
+	const struct portion *portion, nova_error_t **error)
 {
 	AUTO_SQL struct sql_session session = { 0 };
 	int r = sql_start(store, SQL_LOGS, &session, error);
@@ -228,6 +229,8 @@ static int write_portion(struct store *store, const struct portion *portion, nov
 		r = sql_begin(&session, error);
 	for (size_t i = 0; r == 0 && i < portion->count; i++)
 		r = put(&session, &portion->lines[i], error);
+	if (r == 0 && from->last)
+		r = from->last(from->userdata, error);
 	return r < 0 ? r : sql_commit(&session, error);
 }
 
@@ -237,7 +240,7 @@ static int restore(struct store *store, const struct transfer_source *from, nova
 	int r = portion ? 1 : nova_oom(error);
 	while (r > 0) {
 		r = read_portion(from, portion, error);
-		int failed = r < 0 ? r : write_portion(store, portion, error);
+		int failed = r < 0 ? r : write_portion(store, from, portion, error);
 		r = failed < 0 ? failed : r;
 		portion_clear(portion);
 	}
