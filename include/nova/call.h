@@ -120,7 +120,8 @@ NOVA_API int nova_queue_fd(const nova_queue_t *queue);
  *  - NOVA_ENOTFOUND: there is no such function
  *  - NOVA_EEXIST: the name for the new snapshot is taken
  *  - NOVA_ENOTSUP: the engine takes no snapshots
- *  - NOVA_ELIMIT: `max_calls` are submitted and not collected
+ *  - NOVA_ELIMIT: `max_calls` are submitted and not collected; or, as nova_error_limit() tells, the
+ * function's rate or the plan's MCUs are used up, for which collecting does not help
  *  - NOVA_ECORRUPT: the store is damaged
  *  - NOVA_ECANCELED: by the token
  *  - NOVA_EBUSY: after fork()

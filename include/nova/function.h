@@ -598,7 +598,8 @@ typedef struct nova_invoke_opts {
  *  - NOVA_EEXIST: the name for the new snapshot is taken
  *  - NOVA_ESTALE: the snapshot is of another version of the function, or of another engine
  *  - NOVA_ENOTSUP: no engine can be used, or the engine takes no snapshots
- *  - NOVA_ELIMIT: no VM was free in time, too many calls wait, or the VM is too large
+ *  - NOVA_ELIMIT: no VM was free in time, too many calls wait, or the VM is too large; or the
+ * function's rate or what the plan has is used up: see nova_error_limit()
  *  - NOVA_EBUSY: the instance is paused, another process makes the template, or after fork()
  *  - NOVA_ELOST: the instance has ended
  *  - NOVA_ECANCELED: by the token, or the platform is closing

@@ -67,6 +67,7 @@ typedef struct nova_instance_opts {
  *  - NOVA_EINVAL: a bad name or size, or a snapshot of another function
  *  - NOVA_EEXIST: the name is taken
  *  - NOVA_ENOTFOUND: no such function or snapshot
+ *  - NOVA_ELIMIT: there is no room for its VM, or what the plan has is used up: nova_error_limit()
  *  - NOVA_ECANCELED: by the token
  *  - the codes of nova_pool_acquire() and, with a snapshot, of nova_vm_restore()
  * Since 0.1.

@@ -113,7 +113,8 @@ typedef struct nova_run_opts {
  *    makes it
  *  - NOVA_ENOTSUP: no engine can be used, or it cannot do what is asked
  *  - NOVA_EFUNCTION: the code cannot be loaded, for example for an error in its syntax
- *  - NOVA_ELIMIT: there was no room for a VM in time, too many calls wait, or the VM is too large
+ *  - NOVA_ELIMIT: there was no room for a VM in time, too many calls wait, or the VM is too large;
+ *    or what the plan has is used up: see nova_error_limit()
  *  - NOVA_EBUSY: another process makes the template, or after fork()
  *  - NOVA_ECANCELED: by the token, or the platform is closing
  *  - NOVA_EENGINE, NOVA_EAGENT: the VM did not start

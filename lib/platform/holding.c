@@ -61,17 +61,21 @@ static int refuse(const struct holder *holder, const struct usage_plan *plan,
 	const struct holding *more, nova_error_t **error)
 {
 	bool by_vcpus = holder->vcpus + more->vcpus > plan->vcpus;
+	uint64_t has = by_vcpus ? plan->vcpus : plan->memory_gb * MB_OF_GB;
 	uint64_t holds = by_vcpus ? holder->vcpus : holder->memory_mb;
-	int code = nova_fail(error, NOVA_ELIMIT,
+	uint32_t needs = by_vcpus ? more->vcpus : more->memory_mb;
+	bool never = needs > has;
+	nova_fail(error, NOVA_ELIMIT,
 		"the plan '%s' has %llu %s at a time for each key; %s%s%s holds %llu, and this "
-		"needs %u more: try again when calls have ended, stop instances, or take a larger "
-		"plan (setting usage.plan)",
-		plan->name,
-		(unsigned long long)(by_vcpus ? plan->vcpus : plan->memory_gb * MB_OF_GB),
+		"needs %u%s or take a larger plan (setting usage.plan)",
+		plan->name, (unsigned long long)has,
 		by_vcpus ? "virtual processors" : "MiB of memory",
 		*holder->key ? "'" : "what has no key", holder->key, *holder->key ? "'" : "",
-		(unsigned long long)holds, by_vcpus ? more->vcpus : more->memory_mb);
-	return nova_set_limit(error, code, NOVA_LIMIT_PLAN);
+		(unsigned long long)holds, needs,
+		never ? ", for which there is never room: give the function less," :
+			" more: try again when calls have ended, stop instances,");
+	nova_set_limit(error, NOVA_ELIMIT, NOVA_LIMIT_PLAN);
+	return nova_set_retry(error, NOVA_ELIMIT, never ? NOVA_RETRY_NEVER : 0);
 }
 
 static int take(struct holder *holder, const struct usage_plan *plan, struct holding *more,

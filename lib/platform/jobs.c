@@ -169,10 +169,10 @@ static bool is_there(nova_t *nova, const char *name)
 static enum job_end end_unrun(
 	nova_t *nova, const nova_job_t *job, int code, const nova_error_t *failure)
 {
-	if (nova_error_limit(failure) == NOVA_LIMIT_RATE) /* the function's is used up */
-		return JOB_LATER;
-	if (nova_error_retry_ms(failure) == NOVA_RETRY_NEVER) /* it has no room here */
+	if (nova_error_retry_ms(failure) == NOVA_RETRY_NEVER) /* it has no room here, or anywhere */
 		return JOB_ELSEWHERE;
+	if (nova_error_limit(failure) != NOVA_LIMIT_HOST) /* a rate, or the plan, is used up */
+		return JOB_LATER;
 	switch (code) {
 	case NOVA_ECANCELED:
 		return JOB_BACK;
@@ -199,8 +199,6 @@ static enum job_end end_of(
 {
 	if (code == 0)
 		return JOB_DONE;
-	if (nova_error_limit(failure) == NOVA_LIMIT_PLAN)
-		return JOB_LATER;
 	if (nova_error_outcome(failure) == NOVA_OUTCOME_NEVER_RAN)
 		return end_unrun(nova, job, code, failure);
 	if (code == NOVA_ETOOBIG)

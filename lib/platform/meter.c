@@ -444,11 +444,13 @@ int meter_admit(struct meter *m, nova_error_t **error)
 	int code = look_again(m, error);
 	if (code < 0 || !atomic_load(&m->used_up))
 		return code;
-	code = nova_fail(error, NOVA_ELIMIT,
+	uint64_t now = clock_unix_us(), next = usage_month_begin_us(usage_month_of(now) + 1);
+	nova_fail(error, NOVA_ELIMIT,
 		"the MCUs that the plan '%s' has in a month are used up: a larger one (setting "
 		"usage.plan), or usage.limit=off, lets calls go on",
 		m->plan);
-	return nova_set_limit(error, code, NOVA_LIMIT_PLAN);
+	nova_set_limit(error, NOVA_ELIMIT, NOVA_LIMIT_PLAN);
+	return nova_set_retry(error, NOVA_ELIMIT, (next - now) / 1000 + 1);
 }
 
 bool meter_is_limited(const struct meter *m)

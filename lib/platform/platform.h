@@ -62,9 +62,10 @@ struct nova {
 	struct secrets secrets;
 	struct kv kv;
 	struct rates *rates;
-	struct jobs *jobs;              /* NULL: there is no Redis */
-	pthread_mutex_t instances_lock; /* guards the list */
-	struct link instances;          /* the oldest first */
+	atomic_uint_fast64_t rate_look_at; /* not before is a store asked again that was away */
+	struct jobs *jobs;                 /* NULL: there is no Redis */
+	pthread_mutex_t instances_lock;    /* guards the list */
+	struct link instances;             /* the oldest first */
 	struct replicas replicas;
 	struct call_log *log;
 	struct meter *meter;

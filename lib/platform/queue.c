@@ -443,13 +443,33 @@ nova_t *queue_platform(const nova_queue_t *queue)
 }
 
 /* With the lock held. */
+static int check_room(const nova_queue_t *q, nova_error_t **error)
+{
+	if (q->calls < q->max_calls)
+		return 0;
+	return nova_fail(error, NOVA_ELIMIT,
+		"%u calls are submitted and not collected, and no more are allowed "
+		"(nova_queue_opts.max_calls): collect some first",
+		q->calls);
+}
+
+int queue_check_room(nova_queue_t *q, nova_error_t **error)
+{
+	int code = host_check_process(q->nova->host, error);
+	if (code < 0)
+		return code;
+	pthread_mutex_lock(&q->lock);
+	code = check_room(q, error);
+	pthread_mutex_unlock(&q->lock);
+	return code;
+}
+
+/* With the lock held. */
 static int enqueue(nova_queue_t *q, nova_call_t *call, const char *group, nova_error_t **error)
 {
-	if (q->calls >= q->max_calls)
-		return nova_fail(error, NOVA_ELIMIT,
-			"%u calls are submitted and not collected, and no more are allowed "
-			"(nova_queue_opts.max_calls): collect some first",
-			q->calls);
+	int code = check_room(q, error);
+	if (code < 0)
+		return code;
 	if (groups_add(&q->groups, &call->turn, group, call->vm) < 0)
 		return nova_oom(error);
 	int r = summon(q);

@@ -60,5 +60,7 @@ void *call_new(nova_queue_t *queue, const struct call_kind *kind, size_t size);
 int call_submit(nova_call_t *call, int code, const char *group, nova_call_t **ret_call,
 	nova_error_t **error);
 nova_t *queue_platform(const nova_queue_t *queue);
+/* NOVA_ELIMIT: it has as many calls as it may. */
+int queue_check_room(nova_queue_t *queue, nova_error_t **error);
 
 #endif

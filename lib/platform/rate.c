@@ -6,6 +6,7 @@
 
 #define NAME_MOST     200u
 #define PERIOD_MS     1000u
+#define STORE_REST_MS 10000u
 #define FUNCTION_NAME "function:" /* and its id: what its bucket is called */
 
 static int check_number(
@@ -71,15 +72,27 @@ int nova_rate_take(
 
 /* --- functions --- */
 
+/* The function as it is now; NULL: there is none, or the store cannot tell. One that is away makes
+ * who asks it wait, so it is let be for a while: these calls need nothing else of it. */
+static nova_function_t *look_up(nova_t *nova, const char *name)
+{
+	nova_function_t *now = NULL;
+	if (!deadline_passed(atomic_load(&nova->rate_look_at)))
+		return NULL;
+	int code = registry_lookup(&nova->registry, name, &now, NULL);
+	if (code < 0 && code != NOVA_ENOTFOUND)
+		atomic_store(&nova->rate_look_at, deadline_in_ms(STORE_REST_MS));
+	return now;
+}
+
 /* What the function has now, also for a version that was published before or an instance that was
  * started before; if it is gone, or the store cannot tell, what it had. */
 static struct rate rate_of(nova_t *nova, const nova_function_t *function, bool may_be_old)
 {
-	AUTO_FUNCTION nova_function_t *now = NULL;
 	const struct function_record *had = &function->record;
 	const struct function_config *c = &had->config;
-	if (may_be_old && registry_lookup(&nova->registry, had->name, &now, NULL) == 0 &&
-		!strcmp(now->record.id, had->id))
+	AUTO_FUNCTION nova_function_t *now = may_be_old ? look_up(nova, had->name) : NULL;
+	if (now && !strcmp(now->record.id, had->id))
 		c = &now->record.config;
 	uint32_t period_ms = c->rate_period_ms ? c->rate_period_ms : PERIOD_MS;
 	return (struct rate){ c->rate, period_ms * UINT64_C(1000),

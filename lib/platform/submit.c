@@ -58,7 +58,10 @@ int nova_queue_submit(nova_queue_t *queue, const char *function, const char *pay
 		return nova_oom(error);
 	struct invocation *c = &made->invocation;
 	c->nova = queue_platform(queue);
-	int code = invocation_prepare(c, function, payload, opts, error);
+	/* before it uses up some of a rate */
+	int code = queue_check_room(queue, error);
+	if (code == 0)
+		code = invocation_prepare(c, function, payload, opts, error);
 	if (code == 0 && !(group = group_of(c->function->record.name)))
 		code = nova_oom(error);
 	made->call.request_id = c->exec.id;

@@ -108,6 +108,31 @@ START_TEST(a_call_that_is_refused_for_something_else_uses_nothing_up)
 }
 END_TEST
 
+START_TEST(a_queue_that_is_full_uses_nothing_up)
+{
+	begin(_i);
+	nova_queue_t *queue;
+	nova_queue_opts opts = NOVA_QUEUE_OPTS_INIT;
+	nova_t *nova = host("a");
+	opts.max_calls = 1;
+	ck_ok(add(nova, "f", echo, &error));
+	change_rate(nova, 3, DAY_MS);
+	ck_ok(nova_queue_new(nova, &opts, &queue, &error));
+	ck_ok(nova_queue_submit(queue, "f", "{}", NULL, NULL, &error));
+	for (int i = 0; i < 5; i++) {
+		ck_assert_int_eq(
+			nova_queue_submit(queue, "f", "{}", NULL, NULL, &error), NOVA_ELIMIT);
+		ck_assert_int_eq(nova_error_limit(error), NOVA_LIMIT_HOST);
+		nova_error_free(STEAL(error));
+	}
+	for (int i = 0; i < 2; i++)
+		ck_ok(call_by(nova, "f", NULL));
+	ck_refused(nova, "f", NULL);
+	nova_queue_free(queue);
+	nova_close(nova);
+}
+END_TEST
+
 /* --- processes at once --- */
 
 #define RATE 100u
@@ -224,6 +249,7 @@ void add_tests_of_rates(TCase *tc)
 		COMBINATIONS);
 	tcase_add_loop_test(
 		tc, a_call_that_is_refused_for_something_else_uses_nothing_up, 0, COMBINATIONS);
+	tcase_add_loop_test(tc, a_queue_that_is_full_uses_nothing_up, 0, 1);
 	tcase_add_loop_test(tc, two_processes_make_at_most_a_tenth_too_many_calls, 0, COMBINATIONS);
 	tcase_add_loop_test(tc,
 		a_job_of_a_function_whose_rate_is_used_up_waits_and_has_lost_no_attempt,

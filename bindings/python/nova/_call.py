@@ -4,7 +4,7 @@ handles are closed once and not under a running call."""
 import ctypes
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ctypes import byref, c_char_p, c_void_p
 from queue import SimpleQueue
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Tuple
@@ -97,8 +97,10 @@ def called_back() -> Iterator[None]:
     """
     global _closing
     if not _closing:
-        _closing = True
-        threading.Thread(target=_close_forgotten, name="nova-forgotten", daemon=True).start()
+        closer = threading.Thread(target=_close_forgotten, name="nova-forgotten", daemon=True)
+        with suppress(RuntimeError):  # no thread can be started: the next one that is called may
+            closer.start()
+            _closing = True
     depth = getattr(_callback, "depth", 0)
     _callback.depth = depth + 1
     try:
