@@ -205,12 +205,13 @@ class Backup(BackupCase):
     def test_what_an_archive_of_an_earlier_schema_lacks_has_its_default(self):
         self.fill()
         self.export()
-        later = {"preopens": 7, "rate": 13, "period_ms": 13, "burst": 13}
+        later = {"preopens": 7}
+        later_of_keys = {"rate": 13, "period_ms": 13, "burst": 13}
 
         def drop(lines):
             for line in lines:
-                for row in line.values():
-                    for column in later:
+                for table, row in line.items():
+                    for column in later_of_keys if table == "api_keys" else later:
                         row.pop(column, None)
         self.change_rows(drop)
         for schema in (7, 13):  # one of the columns, or all, should be there
