@@ -125,15 +125,18 @@ END_TEST
 /* --- a guest's answers --- */
 
 static const char *const *answers; /* the next ones, in this order */
+static uint64_t answer_ns;         /* that each takes */
 
 #define STATUS ",\"status\":\"ok\"" /* of every answer */
 
-int __wrap_vm_request(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline,
+int __wrap_vm_request(nova_vm_t *vm, int type, json_t *payload, uint32_t timeout_ms, uint64_t *took,
 	const struct stop *stop, struct vm_answer *ret, nova_error_t **err);
-int __wrap_vm_request(nova_vm_t *vm, int type, json_t *payload, uint64_t deadline,
+int __wrap_vm_request(nova_vm_t *vm, int type, json_t *payload, uint32_t timeout_ms, uint64_t *took,
 	const struct stop *stop, struct vm_answer *ret, nova_error_t **err)
 {
-	(void)type, (void)deadline, (void)stop;
+	(void)type, (void)timeout_ms, (void)stop;
+	if (took)
+		*took += answer_ns;
 	ck_assert_ptr_nonnull(payload);
 	json_decref(payload);
 	if (!*answers)
@@ -229,6 +232,21 @@ START_TEST(a_listing_is_asked_for_until_there_is_no_more)
 	/* it would go on for ever */
 	ck_fails_with(NOVA_EAGENT, "'/tmp' of microVM a-guest",
 		__real_nova_vm_list_files(&vm, "/tmp", 0, NULL, &files, &error));
+}
+END_TEST
+
+START_TEST(a_guest_that_lists_one_entry_at_a_time_is_not_waited_for_for_days)
+{
+	struct nova_vm vm = { .id = "a-guest" };
+	nova_files_t *files = NULL;
+	answers = SAID("{\"entries\":[[\"a\",\"f\",0,0,0,\"\"]],\"more\":true}",
+		"{\"entries\":[[\"b\",\"f\",0,0,0,\"\"]],\"more\":true}",
+		"{\"entries\":[[\"c\",\"f\",0,0,0,\"\"]],\"more\":false}");
+	answer_ns = 301000000000u;
+	ck_fails_with(NOVA_EAGENT, "10 minutes",
+		__real_nova_vm_list_files(&vm, "/tmp", 0, NULL, &files, &error));
+	ck_assert_ptr_null(files);
+	answer_ns = 0;
 }
 END_TEST
 
@@ -678,6 +696,7 @@ static Suite *merge_suite(void)
 	tcase_add_test(tc, a_guest_that_lies_is_not_believed);
 	tcase_add_test(tc, a_listing_without_end_is_broken_off);
 	tcase_add_test(tc, a_listing_is_asked_for_until_there_is_no_more);
+	tcase_add_test(tc, a_guest_that_lists_one_entry_at_a_time_is_not_waited_for_for_days);
 	tcase_add_test(tc, a_read_takes_what_was_promised_and_nothing_else);
 	tcase_add_test(tc, different_paths_and_equal_changes_are_no_conflict);
 	tcase_add_loop_test(tc, a_conflict_is_refused_or_decided_as_asked, 0, ARRAY_LEN(disputes));
