@@ -49,6 +49,10 @@ class Jobs(NovadCase):
         await_that(is_there, f"the job is {state}", 60)
         return answer.json()
 
+    def has_begun(self):
+        """And has said so: the file is there before what is written into it."""
+        return self.begun.exists() and self.begun.read_text() != ""
+
     def waits(self):
         self.register("waits", WAITS)
         return {"begun": str(self.begun), "go": str(self.go)}
@@ -90,7 +94,7 @@ class Jobs(NovadCase):
         event = self.waits()
         process = self.novad()
         job = self.submit("waits", event, "?lease_ms=1000")
-        await_that(self.begun.exists, "it has begun")
+        await_that(self.has_begun, "it has begun")
         process.send_signal(signal.SIGKILL)
         process.wait()
         self.go.touch()
@@ -103,7 +107,7 @@ class Jobs(NovadCase):
         event = self.waits()
         process = self.novad("--stop-timeout", "60s")
         job = self.submit("waits", event)
-        await_that(self.begun.exists, "it has begun")
+        await_that(self.has_begun, "it has begun")
         process.send_signal(signal.SIGTERM)
         self.go.touch()
         self.assertEqual(process.wait(60), 0, self.log())
