@@ -9,7 +9,8 @@
 #include "agent/files/files.h"
 #include "agent/worker/worker.h"
 
-_Static_assert(MAX_WATCHES >= MAX_REQUESTS * 4 + KV_CLIENTS + 11, "each has its descriptors");
+_Static_assert(
+	MAX_WATCHES >= MAX_REQUESTS * 4 + KV_CLIENTS + PREFORKS + 10, "each has its descriptors");
 
 struct agent {
 	bool stopping;

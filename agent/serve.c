@@ -142,6 +142,8 @@ static int next_timeout(const struct agent *agent)
 		next = kv_deadline(&run->kv);
 	if (run->hook.pending && run->hook.deadline < next)
 		next = run->hook.deadline;
+	if (prefork_deadline(worker) < next)
+		next = prefork_deadline(worker);
 	int ms = deadline_poll_ms(next);
 	if (agent->channel.away && (ms < 0 || ms > AWAY_MS))
 		return AWAY_MS;
@@ -176,6 +178,7 @@ static void check_deadlines(struct agent *agent)
 {
 	exec_check_deadlines(agent);
 	worker_check_deadline(&agent->worker);
+	prefork_check_deadline(&agent->worker);
 	compile_check_deadline(&agent->run);
 	kv_check_deadlines(&agent->run.kv);
 	/* In the middle of a hook the interpreter is in no state that a request should see. */

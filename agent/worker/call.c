@@ -91,27 +91,31 @@ static void give_back(struct worker *worker, struct request *request)
 		worker->in_place.current = NULL;
 }
 
-static void prepare_next(struct worker *worker)
+/* After a rehearsal the machine is copied: what it took is to be there again. */
+static void prepare_next(struct worker *worker, bool rehearsed)
 {
 	if (worker->in_place.on)
 		in_place_next(worker);
-	/* Failing is no harm: the next request tries it again, and tells. */
+	else if (worker->state == WORKER_READY && rehearsed)
+		prefork_make_all(worker);
 	else if (worker->state == WORKER_READY)
-		prefork_make(worker);
+		prefork_make_later(worker);
 }
 
 static void finish(struct worker *worker, struct request *request)
 {
+	bool rehearsed = request->rehearses;
 	give_back(worker, request);
 	request_finish(worker->run, request);
-	prepare_next(worker);
+	prepare_next(worker, rehearsed);
 }
 
 void call_exited(struct worker *worker, struct request *request, int status, uint64_t peak_kb)
 {
+	bool rehearsed = request->rehearses;
 	give_back(worker, request);
 	request_exited(worker->run, request, status, peak_kb);
-	prepare_next(worker);
+	prepare_next(worker, rehearsed);
 }
 
 /* What has to be killed takes the interpreter with it. */

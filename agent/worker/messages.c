@@ -40,13 +40,9 @@ static void take_exit(struct worker *worker, char *text)
 	struct run *run = worker->run;
 	unsigned long seq = strtoul(text, &text, 10);
 	struct request *request = by_seq(run, seq);
-	struct prefork *fork = &worker->prefork;
 	if (request) {
 		call_fork_exited(worker, request, (int)strtol(text, NULL, 10));
-	} else if (fork->made && fork->seq == seq) {
-		fork->pid = 0; /* the number is free again */
-		prefork_drop(worker);
-	} else if (!run->cgroups.there) {
+	} else if (!prefork_exited(worker, (unsigned)seq) && !run->cgroups.there) {
 		/* what it had started is ours since it is gone */
 		kill_orphans(run, "", !request_any(run));
 	}

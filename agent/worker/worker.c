@@ -14,7 +14,7 @@ void worker_init(struct worker *worker, struct run *run)
 	*worker = (struct worker){
 		.run = run,
 		.prestarted = INTERPRETER_INIT,
-		.prefork = { .ends = NO_ENDS },
+		.refill_at = NEVER,
 		.in_place = { .ends = NO_ENDS },
 		.sock = -1,
 		.log_fd = -1,
@@ -67,7 +67,7 @@ int worker_start(struct worker *worker)
 
 static void forget(struct worker *worker)
 {
-	prefork_drop(worker);
+	prefork_drop_all(worker);
 	in_place_close(worker);
 	close_fd(&worker->sock);
 	close_fd(&worker->log_fd);
@@ -171,8 +171,8 @@ void worker_nudge(struct worker *worker)
 
 int worker_hook(struct worker *worker, bool before)
 {
-	/* The fork that waits has the state from before. */
-	prefork_drop(worker);
+	/* The forks that wait have the state from before. */
+	prefork_drop_all(worker);
 	buf_reset(&worker->log);
 	if (worker->in_place.on)
 		return in_place_tell(worker, before ? "B" : "A");
@@ -182,5 +182,6 @@ int worker_hook(struct worker *worker, bool before)
 
 void worker_copied(struct worker *worker)
 {
-	worker->in_place.copied = worker->prefork.copied = true;
+	worker->in_place.copied = true;
+	prefork_copied(worker);
 }

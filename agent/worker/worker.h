@@ -19,7 +19,8 @@ struct ends {
 		{ -1, -1 }, -1                                                                     \
 	}
 
-/* The fork that waits for the next call: with all that a call needs but its input. */
+/* A fork that waits for a call: with all that a call needs but its input. */
+#define PREFORKS 2 /* made ahead: the one behind the next is for a call that comes at once */
 struct prefork {
 	bool made, ready; /* ready: it said so, and does nothing but wait */
 	bool copied;      /* the machine has become another one since it was made */
@@ -72,7 +73,8 @@ struct worker {
 	const struct language *language;
 	enum worker_state state;
 	struct interpreter prestarted; /* not the function's yet */
-	struct prefork prefork;
+	struct prefork preforks[PREFORKS];
+	uint64_t refill_at; /* when forks that are lacking are made, if no request runs */
 	struct in_place in_place;
 	int sock, log_fd;
 	struct buf log;               /* what was printed while importing; the newest part */
@@ -133,9 +135,20 @@ void prestart_drop_log(const struct worker *worker);
 
 /* Sees to it that a fork waits for a request, or is on its way; -errno. */
 int prefork_make(struct worker *worker);
-/* The fork and all its pipes become the request's; -errno, and EPIPE for one that has ended. */
+/* All that are to wait. Failing is no harm: the next request tries it again, and tells. */
+void prefork_make_all(struct worker *worker);
+/* A request has ended: what it took is made anew, in a while. */
+void prefork_make_later(struct worker *worker);
+/* When that is. */
+uint64_t prefork_deadline(const struct worker *worker);
+void prefork_check_deadline(struct worker *worker);
+/* A fork and all its pipes become the request's; -errno, and EPIPE for one that has ended. */
 int prefork_hand_over(struct worker *worker, struct request *request);
-void prefork_drop(struct worker *worker);
+void prefork_drop_all(struct worker *worker);
+/* It has ended, by the interpreter's word; false: there is none with that number. */
+bool prefork_exited(struct worker *worker, unsigned seq);
+/* The machine has become another one. */
+void prefork_copied(struct worker *worker);
 void prefork_watch(struct worker *worker, struct loop *loop);
 /* The module can be called: an Init that waits for it is answered. */
 void worker_init_done(struct worker *worker);
