@@ -92,7 +92,7 @@ int hot_measure(struct hot *h, const struct hot_case *c)
 
 /* --- cases with one VM --- */
 
-static int answer_and_end(struct guest *g, struct shot *s, uint64_t begin, nova_error_t **error)
+int hot_answer_and_end(struct guest *g, struct shot *s, uint64_t begin, nova_error_t **error)
 {
 	nova_vm_t *vm;
 	int r = guest_take(g, NULL, &vm, error);
@@ -111,11 +111,11 @@ static int cold(struct hot *h, struct shot *s, nova_error_t **error)
 {
 	struct guest *g = &h->g[s->way], fresh;
 	if (s->way == HOT)
-		return answer_and_end(g, s, clock_ns(), error);
+		return hot_answer_and_end(g, s, clock_ns(), error);
 	int r = guest_beside(g, NULL, 0, &fresh, error);
 	if (r < 0)
 		return r;
-	r = answer_and_end(&fresh, s, clock_ns(), error);
+	r = hot_answer_and_end(&fresh, s, clock_ns(), error);
 	guest_leave(&fresh);
 	return r;
 }
@@ -143,7 +143,7 @@ static int parked(struct hot *h, struct shot *s, nova_error_t **error)
 	struct guest *g = &h->g[s->way], fresh;
 	if (s->way == HOT) {
 		await_parked(&h->ahead);
-		int r = answer_and_end(&h->ahead, s, clock_ns(), error);
+		int r = hot_answer_and_end(&h->ahead, s, clock_ns(), error);
 		if (r == 0 && !s->fallback && strcmp(s->path, "parked") != 0) {
 			s->fallback = true;
 			snprintf(s->why, sizeof(s->why), "none is parked");
@@ -155,7 +155,7 @@ static int parked(struct hot *h, struct shot *s, nova_error_t **error)
 		return r;
 	/* the first call makes one wait for the second */
 	for (int i = 0; r == 0 && i < 2; i++) {
-		r = answer_and_end(&fresh, s, clock_ns(), error);
+		r = hot_answer_and_end(&fresh, s, clock_ns(), error);
 		usleep(SHELL_UP_US);
 	}
 	guest_leave(&fresh);
@@ -185,7 +185,7 @@ static int make_ready(struct hot *h, struct guest *g, nova_error_t **error)
 {
 	for (int i = 0; i < READY_TRIES && h->known && nova_vm_path; i++) {
 		struct shot s = { .way = HOT };
-		int r = answer_and_end(g, &s, clock_ns(), error);
+		int r = hot_answer_and_end(g, &s, clock_ns(), error);
 		if (r < 0 || !s.fallback)
 			return r;
 		if (!*s.why)
@@ -282,5 +282,6 @@ int bench_hot(const struct bench_run *run)
 	int failed = cold_beside_rivals(&h, &first);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		failed |= hot_measure(&h, &cases[i]);
+	failed |= hot_busy(&h);
 	return failed | bench_template_disk(run);
 }

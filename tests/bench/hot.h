@@ -38,6 +38,9 @@ struct hot_case {
 };
 /* Both ways in turns, and reports: `name` with `ratio_to_classic`, and `name, classic`. */
 int hot_measure(struct hot *hot, const struct hot_case *c);
+/* Takes a VM, asks it, and ends it: `value` is the time to the answer since `begin`. */
+int hot_answer_and_end(
+	struct guest *guest, struct shot *shot, uint64_t begin, nova_error_t **error);
 /* Notes which way that VM came. */
 void hot_note_way(struct shot *shot, const nova_vm_t *vm);
 
@@ -48,5 +51,8 @@ int hot_rate(struct hot *hot, struct shot *shot, nova_error_t **error);
 int hot_memory(struct hot *hot, struct shot *shot, nova_error_t **error);
 int hot_after(struct hot *hot, struct shot *shot, nova_error_t **error);
 int hot_live(struct hot *hot, struct shot *shot, nova_error_t **error);
+
+/* hot_busy.c: beside others that want every processor, over alone. */
+int hot_busy(struct hot *hot);
 
 #endif
