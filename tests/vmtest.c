@@ -337,6 +337,23 @@ static int make_shared_home(void)
 
 #define OF_GUESTS "of-guests"
 
+bool vmtest_host_was_busy(const char *why)
+{
+	fprintf(stderr, "# %s\n", why);
+	return strstr(why, "rest") || strstr(why, "in time");
+}
+
+void vmtest_forked_as_set(const nova_vm_t *child, const nova_config_t *config)
+{
+	const char *set = nova_config_get(config, "pool.hot"), *why = nova_vm_path_why(child);
+	if (strcmp(engine, "qemu") != 0)
+		return;
+	if (!strcmp(set, "off"))
+		ck_assert_str_eq(why, "the setting pool.hot is off");
+	else if (strcmp(nova_vm_path(child), "hot") != 0)
+		ck_assert_msg(vmtest_host_was_busy(why), "not forked as a process: %s", why);
+}
+
 TCase *vmtest_case_of_guests(const char *name, int timeout_s)
 {
 	TCase *tc = tcase_create(name);

@@ -27,6 +27,12 @@ void vmtest_failed(int expected, int code, int outcome, const char *part);
 #define ck_failed(expected, outcome, part, call)                                                   \
 	vmtest_failed((expected), (call), (outcome), (part))
 
+/* The child has come in the way that the setting pool.hot asks for: if not, it says why, and only a
+ * host that is too busy may be the reason. */
+void vmtest_forked_as_set(const nova_vm_t *child, const nova_config_t *config);
+/* Whether that is why a start or a fork went the classic way. */
+bool vmtest_host_was_busy(const char *why);
+
 /* A case of what the agent and the library do, which is the same whatever engine runs the guest:
  * on the double of an engine it runs with tools/test --long alone. */
 TCase *vmtest_case_of_guests(const char *name, int timeout_s);

@@ -85,8 +85,10 @@ START_TEST(children_go_on_from_the_same_instant_and_then_alone)
 	nova_vm_t *vm = start_plain(&s), *children[2];
 	free(sh(vm, "echo parent >/tmp/mark"));
 	ck_ok(nova_vm_fork(vm, 2, NULL, children, &error));
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < 2; i++) {
+		vmtest_forked_as_set(children[i], s.config);
 		says(children[i], "cat /tmp/mark", "parent\n");
+	}
 	free(sh(children[0], "echo child >>/tmp/mark"));
 	free(sh(vm, "echo later >/tmp/mark"));
 	says(children[1], "cat /tmp/mark", "parent\n");

@@ -29,12 +29,6 @@ static void calls_classic(struct platform *p, const char *name, const char *why)
 	nova_result_free(r);
 }
 
-static bool is_busy_host(const char *why)
-{
-	fprintf(stderr, "# %s\n", why);
-	return strstr(why, "rest") || strstr(why, "in time");
-}
-
 /* Threads on a busy host may not come to rest in all the time there is: the classic way is right
  * then, and says so. What such a call returns; caller frees. */
 static json_t *calls_in(struct platform *p, const char *name, const char *path)
@@ -43,8 +37,8 @@ static json_t *calls_in(struct platform *p, const char *name, const char *path)
 		nova_result_t *r = call_fresh(p, name);
 		bool is_so = !strcmp(nova_result_path(r), path);
 		json_t *output = json_loads(nova_result_output(r, NULL), JSON_DECODE_ANY, NULL);
-		ck_assert(
-			is_so ? !*nova_result_path_why(r) : is_busy_host(nova_result_path_why(r)));
+		ck_assert(is_so ? !*nova_result_path_why(r) :
+				  vmtest_host_was_busy(nova_result_path_why(r)));
 		nova_result_free(r);
 		if (is_so)
 			return output;
@@ -517,7 +511,7 @@ static nova_result_t *runs_hot(struct platform *p, const char *language, const c
 		nova_result_t *r = run(p, language, code);
 		if (!strcmp(nova_result_path(r), "hot"))
 			return r;
-		ck_assert(is_busy_host(nova_result_path_why(r)));
+		ck_assert(vmtest_host_was_busy(nova_result_path_why(r)));
 		nova_result_free(r);
 		sys_poll(NULL, 0, 100);
 	}
