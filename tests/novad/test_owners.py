@@ -461,6 +461,8 @@ class Jobs(OwnersCase):
             await_that(lambda: self.asks("root", "GET", f"{API}/logs/{job}").status == 200,
                        "it is logged", 60)
             self.assertEqual(self.asks(who, "GET", f"{API}/logs/{job}").status, status, who)
+            listed = self.has(who, 200, "GET", f"{API}/logs")["invocations"]
+            self.assertEqual([r["request_id"] for r in listed], [job] * (status == 200), who)
         self.stops(process)
 
 

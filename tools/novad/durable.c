@@ -62,10 +62,15 @@ static bool is_there_for(const struct job *job, const nova_job_t *found)
 	return *owner ? !strcmp(owner, asks) : has_mark(found, asks);
 }
 
+bool may_be_durable(const struct job *job, const char *id)
+{
+	return strchr(id, '-') && durable_is_on(job_userdata(job));
+}
+
 int owns_durable(const struct job *job, const char *id, nova_error_t **error)
 {
 	nova_job_t *found = NULL;
-	if (!durable_is_on(job_userdata(job)))
+	if (!may_be_durable(job, id))
 		return 0;
 	int code = nova_job_get(job_nova(job), id, &found, error);
 	int owns = code == 0 && is_there_for(job, found);

@@ -159,8 +159,19 @@ static json_t *problem_json(unsigned status, const char *code, int outcome, cons
 		code, "error", text_json(detail, len), "outcome", outcomes[outcome]));
 }
 
+/* Where the library knows; else soon, if it is something that passes. */
+static void tell_when(struct exchange *x, unsigned status, json_int_t retry_ms)
+{
+	char text[24];
+	bool passes = (status == 503 || status == 429) && retry_ms != JOB_RETRY_NEVER &&
+		      !json_object_get(x->headers, "Retry-After");
+	snprintf(text, sizeof(text), "%lld", retry_ms > 0 ? (retry_ms + 999) / 1000 : 1);
+	if (retry_ms > 0 || passes)
+		exchange_header_add(x, "Retry-After", text);
+}
+
 /* Takes it. */
-static void put_problem(struct exchange *x, json_t *problem)
+static void put_problem(struct exchange *x, json_t *problem, json_int_t retry_ms)
 {
 	const char *outcome = json_string_value(json_object_get(problem, "outcome"));
 	unsigned status = (unsigned)json_integer_value(json_object_get(problem, "status"));
@@ -170,8 +181,7 @@ static void put_problem(struct exchange *x, json_t *problem)
 	snprintf(x->code, sizeof(x->code), "%s",
 		json_string_value(json_object_get(problem, "code")));
 	json_object_set_new(problem, "request_id", json_string(x->id));
-	if ((status == 503 || status == 429) && !json_object_get(x->headers, "Retry-After"))
-		exchange_header_add(x, "Retry-After", "1");
+	tell_when(x, status, retry_ms);
 	if (lambda_is_at(x->path)) {
 		const char *type;
 		json_t *own = lambda_problem(problem, &type);
@@ -180,7 +190,7 @@ static void put_problem(struct exchange *x, json_t *problem)
 		json_decref(own);
 	} else if (x->is_e2b) {
 		json_t *own = e2b_problem(x, problem);
-		if (x->outcome != outcomes[NOVA_OUTCOME_NEVER_RAN])
+		if (x->outcome != outcomes[NOVA_OUTCOME_NEVER_RAN] || retry_ms == JOB_RETRY_NEVER)
 			exchange_header_add(x, "Should-Retry", "false");
 		answer_json(x, status, JSON_TYPE, own);
 		json_decref(own);
@@ -198,7 +208,7 @@ void exchange_problem(
 	va_start(args, format);
 	vsnprintf(detail, sizeof(detail), format, args);
 	va_end(args);
-	put_problem(x, problem_json(status, code, NOVA_OUTCOME_NEVER_RAN, detail));
+	put_problem(x, problem_json(status, code, NOVA_OUTCOME_NEVER_RAN, detail), 0);
 }
 
 json_t *exchange_problem_of(const json_t *reply)
@@ -231,16 +241,6 @@ static void hide_likeness(const struct exchange *x, const json_t *error)
 		json_string_setn(message, text, (size_t)(likeness - text));
 }
 
-/* Where the library knows. */
-static void tell_when(struct exchange *x, const json_t *error)
-{
-	char text[24];
-	long long ms = json_integer_value(json_object_get(error, "retry_ms"));
-	snprintf(text, sizeof(text), "%lld", (ms + 999) / 1000);
-	if (ms > 0)
-		exchange_header_add(x, "Retry-After", text);
-}
-
 void exchange_answer_job(struct exchange *x, const json_t *reply)
 {
 	const char *name;
@@ -253,8 +253,8 @@ void exchange_answer_job(struct exchange *x, const json_t *reply)
 		exchange_header_add(x, name, json_string_value(value));
 	if (error) {
 		hide_likeness(x, error);
-		tell_when(x, error);
-		put_problem(x, exchange_problem_of(reply));
+		put_problem(x, exchange_problem_of(reply),
+			json_integer_value(json_object_get(error, "retry_ms")));
 	} else if (body) {
 		answer_json(x, status ? status : 200, JSON_TYPE, body);
 	} else {

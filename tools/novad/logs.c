@@ -13,6 +13,7 @@
 #define PAGE      100
 #define PAGE_MOST 1000
 #define SEEN_MOST 20000 /* records looked at for one page: the next goes on there */
+#define JOBS_MOST 1000  /* of which Redis is asked whose they are, likewise */
 #define WAIT_MOST 60000
 #define TIME_MOST INT64_C(99999999999999999) /* so many digits a query's number may have */
 
@@ -76,17 +77,33 @@ struct log_page {
 	json_t *list;
 	size_t most;
 	size_t seen, bytes; /* of all that the library gave */
+	size_t jobs;        /* asked for */
 	bool more;          /* behind what was seen */
 	int64_t until;      /* as now_ms(): so long it waits for one */
 };
+
+static bool has_room(const struct log_page *page)
+{
+	return json_array_size(page->list) < page->most && page->jobs < JOBS_MOST;
+}
 
 /* What comes meanwhile and may not be shown is no reason to answer. */
 static bool goes_on(const struct job *job, const struct log_page *page)
 {
 	if (page->more)
-		return json_array_size(page->list) < page->most && page->seen < SEEN_MOST &&
+		return has_room(page) && page->seen < SEEN_MOST &&
 		       page->bytes < NOVA_INVOCATION_PAGE_BYTES;
 	return !json_array_size(page->list) && now_ms() < page->until && !job_is_canceled(job);
+}
+
+/* Calls of jobs have the jobs' ids, which say nothing. */
+static int is_shown(
+	const struct job *job, struct log_page *page, const char *id, nova_error_t **error)
+{
+	if (owns_execution(job, id))
+		return 1;
+	page->jobs += may_be_durable(job, id);
+	return owns_durable(job, id, error);
 }
 
 /* A page of the library's, of which some records may not be shown. */
@@ -98,8 +115,13 @@ static int add_records(struct job *job, nova_invocation_list_opts *opts, struct 
 	int64_t left = page->more ? 0 : page->until - now_ms();
 	opts->wait_ms = left > 0 ? (uint32_t)left : 0;
 	int code = nova_invocation_list(job_nova(job), opts, &found, &count, error);
-	for (i = 0; i < count && json_array_size(page->list) < page->most; i++) {
-		if (owns_execution(job, found[i]->request_id))
+	for (i = 0; i < count && has_room(page); i++) {
+		int shown = is_shown(job, page, found[i]->request_id, error);
+		if (shown < 0) {
+			code = shown;
+			break;
+		}
+		if (shown)
 			json_array_append_new(page->list, record_json(found[i]));
 		bytes += found[i]->out_len + found[i]->err_len;
 		opts->cursor = found[i]->number;

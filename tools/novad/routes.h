@@ -152,6 +152,8 @@ extern const struct job_verb verb_durable_submit, verb_durable_get;
  * there is an error, or it has been answered. */
 int durable_submit(
 	struct job *job, const char *function, nova_job_opts *opts, nova_error_t **error);
+/* Whether Redis would be asked for a job of that id. */
+bool may_be_durable(const struct job *job, const char *id);
 /* 1: there is a job of that id which may be shown to who asks; 0: there is none; or why nobody
  * knows. */
 int owns_durable(const struct job *job, const char *id, nova_error_t **error);

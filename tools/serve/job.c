@@ -252,9 +252,9 @@ void job_fail_by(struct job *job, const nova_error_t *error)
 {
 	job_fail(job, nova_error_code(error), nova_error_outcome(error), nova_error_message(error));
 	uint64_t ms = nova_error_retry_ms(error);
-	if (ms && ms != NOVA_RETRY_NEVER)
+	if (ms)
 		json_object_set_new(json_object_get(job->reply, "error"), "retry_ms",
-			json_integer((json_int_t)ms));
+			json_integer(ms == NOVA_RETRY_NEVER ? JOB_RETRY_NEVER : (json_int_t)ms));
 	if (nova_error_limit(error) != NOVA_LIMIT_HOST)
 		json_object_set_new(json_object_get(job->reply, "error"), "limit",
 			json_integer(nova_error_limit(error)));

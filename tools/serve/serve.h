@@ -234,6 +234,7 @@ void job_tell(struct job *job, const char *part, const void *data, size_t len);
 json_t *job_reply(struct job *job); /* an object, to which the verb adds */
 void job_fail(struct job *job, int code, int outcome, const char *message);
 void job_fail_by(struct job *job, const nova_error_t *error);
+#define JOB_RETRY_NEVER (-1) /* as `retry_ms` of the member `error`: waiting does not help */
 /* What the member `error` of a reply is. */
 json_t *error_json(int code, int outcome, const char *message);
 
