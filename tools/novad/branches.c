@@ -62,18 +62,18 @@ static void begin(struct job *job)
 	nova_instance_t *instance = start(job, parent);
 	bool has_code = job_field(job, "code");
 	json_t *body = !instance ? NULL : has_code ? modes_run_in(job, instance) : json_object();
-	if (body && !job_is_canceled(job)) {
+	if (body) {
 		json_object_update_new(body,
 			json_pack("{s:s,s:s,s:s,s:o}", "branch_id", nova_instance_id(instance),
 				"branch_name", nova_instance_name(instance), "parent_snapshot_id",
 				parent, "instance", instance_json(instance)));
 		job_status(job, 201);
-		job_answer(job, json_incref(body));
+		job_answer(job, body);
+		instance_hand_over(job, instance);
 	} else if (instance) {
 		instance_end(instance); /* nobody knows of it */
+		nova_instance_free(instance);
 	}
-	json_decref(body);
-	nova_instance_free(instance);
 }
 
 /* --- merging --- */

@@ -534,9 +534,12 @@ static void work(struct job *job)
 		job_answer(job, answer(job, &kept, result, function, error));
 	else if (error)
 		job_fail_by(job, error);
-	if (kept.is_new && kept.instance && (!is_answer || job_is_canceled(job)))
+	if (kept.is_new && kept.instance && !is_answer)
 		instance_end(kept.instance); /* nobody knows of it */
-	nova_instance_free(kept.instance);
+	if (kept.is_new && kept.instance && is_answer)
+		instance_hand_over(job, kept.instance);
+	else
+		nova_instance_free(kept.instance);
 	nova_result_free(result);
 	nova_error_free(error);
 }

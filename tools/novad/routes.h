@@ -93,6 +93,9 @@ json_t *modes_run_in(struct job *job, nova_instance_t *instance);
 int modes_function_of(struct job *job, const char *image, char name[65], nova_error_t **error);
 /* At once, with what runs in it. */
 void instance_end(nova_instance_t *instance);
+/* Takes one that the reply tells of: it ends if nobody waits for that any more. What the job holds
+ * is this. */
+void instance_hand_over(struct job *job, nova_instance_t *instance);
 
 /* invoke.c */
 extern const struct field invoke_query[];

@@ -22,15 +22,23 @@ static void release(void *instance)
 	nova_instance_free(instance);
 }
 
-/* One that comes too late for who wanted it is ended. */
-static void hand_over(struct job *job)
+static void take_back(struct job *job)
+{
+	instance_end(job_held(job));
+}
+
+void instance_hand_over(struct job *job, nova_instance_t *instance)
+{
+	job_hold(job, instance, release);
+	job_undo(job, take_back);
+}
+
+static void answer(struct job *job)
 {
 	nova_instance_t *instance = job_held(job);
 	instance_note(job, instance, "");
 	job_status(job, 201);
 	job_answer(job, instance_json(instance));
-	if (job_is_canceled(job))
-		instance_end(instance);
 }
 
 void instance_collect_started(struct job *job, nova_call_t *call)
@@ -40,8 +48,8 @@ void instance_collect_started(struct job *job, nova_call_t *call)
 	if (error)
 		job_fail_by(job, error);
 	if (instance) {
-		job_hold(job, instance, release);
-		job_then(job, hand_over); /* it may wait for the disk */
+		instance_hand_over(job, instance);
+		job_then(job, answer); /* it may wait for the disk */
 	}
 	nova_error_free(error);
 }

@@ -35,6 +35,7 @@ struct job {
 	bool begun;                    /* the loop knows that it was accepted */
 	nova_call_t *finished;         /* before that */
 	void (*then)(struct job *job); /* what is left to do with what was collected */
+	void (*undo)(struct job *job); /* if nobody waits for the reply */
 	nova_interrupt_t *interrupt;
 	void *held; /* by the verb */
 	void (*release)(void *held);
@@ -236,6 +237,11 @@ json_t *job_reply(struct job *job)
 void job_then(struct job *job, void (*then)(struct job *job))
 {
 	job->then = then;
+}
+
+void job_undo(struct job *job, void (*undo)(struct job *job))
+{
+	job->undo = undo;
 }
 
 void job_fail(struct job *job, int code, int outcome, const char *message)
@@ -464,12 +470,6 @@ void job_abandon(struct job *job)
 
 /* --- all of them --- */
 
-static void finish_work(struct job *job)
-{
-	job_pass_on(job);
-	job_end(job);
-}
-
 /* If there is no thread for it, it waits here. */
 static void go_on(struct job *job)
 {
@@ -478,6 +478,17 @@ static void go_on(struct job *job)
 	pthread_mutex_unlock(&job->jobs->lock);
 	if (!threads_run(job->jobs->threads, &job->task))
 		perform(job);
+}
+
+static void finish_work(struct job *job)
+{
+	job_pass_on(job);
+	job->then = job->asker_userdata ? NULL : job->undo;
+	job->undo = NULL;
+	if (job->then)
+		go_on(job);
+	else
+		job_end(job);
 }
 
 static void finish_call(struct job *job, nova_call_t *call)

@@ -219,6 +219,9 @@ bool job_is_canceled(const struct job *job);
 /* In `collect`: the job does not end yet, but when this has returned, which may wait in a thread of
  * its own, as `work` does. */
 void job_then(struct job *job, void (*then)(struct job *job));
+/* What takes back what was done: as `work`, when all is done and nobody waits for the reply any
+ * more. Whether somebody does may change until then, so that no job can look for itself. */
+void job_undo(struct job *job, void (*undo)(struct job *job));
 /* Keeps what the verb needs until the job ends, and is then released; once. */
 void job_hold(struct job *job, void *held, void (*release)(void *held));
 void *job_held(const struct job *job);

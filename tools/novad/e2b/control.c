@@ -291,14 +291,25 @@ bool sandbox_begin(struct job *job, struct sandbox *sandbox)
 	return false;
 }
 
+void sandbox_take_back(struct job *job, const json_t *told)
+{
+	const char *id = json_string_value(json_object_get(told, "sandboxID"));
+	if (id)
+		sandbox_withdraw(job, id);
+}
+
+static void take_back(struct job *job)
+{
+	sandbox_take_back(job, json_object_get(job_reply(job), "body"));
+}
+
 static void create_it(struct job *job, struct sandbox *sandbox)
 {
 	if (!sandbox_begin(job, sandbox))
 		return;
 	job_status(job, 201);
 	job_answer(job, sandbox_json(sandbox));
-	if (job_is_canceled(job)) /* nobody would know its id */
-		sandbox_withdraw(job, sandbox->id);
+	job_undo(job, take_back);
 }
 
 static void create(struct job *job)

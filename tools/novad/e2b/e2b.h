@@ -138,6 +138,8 @@ void sandbox_kill(nova_t *nova, const char *id);
 void sandbox_end(struct job *job, struct sandbox *sandbox);
 /* Ends one of which nobody has been told. */
 void sandbox_withdraw(struct job *job, const char *id);
+/* The same by what a reply would have told. */
+void sandbox_take_back(struct job *job, const json_t *told);
 /* One that is busy. False: it runs on, and the job has failed. */
 bool sandbox_pause(struct job *job, const struct sandbox *sandbox);
 

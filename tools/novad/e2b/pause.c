@@ -48,6 +48,11 @@ static void refuse_state(struct job *job, const char *id, enum sandbox_state sta
 			id);
 }
 
+static void refuse_killed(struct job *job, const char *id)
+{
+	job_problem(job, 404, "not_found", "the sandbox '%s' has been killed", id);
+}
+
 /* Claims it, if nothing is under way in it: a snapshot would wait for that. */
 static bool claim(struct job *job, const char *id)
 {
@@ -57,11 +62,13 @@ static bool claim(struct job *job, const char *id)
 	uint32_t commands = sandbox.commands;
 	enum sandbox_state state = sandbox.state;
 	sandbox_clear(&sandbox);
-	if (!claimed) {
+	if (!found)
+		refuse_killed(job, id);
+	else if (!claimed)
 		refuse_state(job, id, state);
+	if (!found || !claimed)
 		return false;
-	}
-	if (found && !commands)
+	if (!commands)
 		return true;
 	sandbox_settle(id, SANDBOX_RUNNING, "");
 	job_problem(job, 400, "invalid",
@@ -173,7 +180,7 @@ static void resume(struct job *job, struct sandbox *sandbox)
 		return;
 	}
 	sandbox_kill(job_nova(job), sandbox->id);
-	job_problem(job, 404, "not_found", "the sandbox '%s' has been killed", sandbox->id);
+	refuse_killed(job, sandbox->id);
 }
 
 static void connect_it(struct job *job)
@@ -185,9 +192,11 @@ static void connect_it(struct job *job)
 		job_answer(job, sandbox_json(&sandbox));
 	} else if (found && check_memory(job)) {
 		/* what it was before it was claimed may be of an earlier pause */
-		if (!sandbox_claim(sandbox.id, SANDBOX_PAUSED))
+		bool claimed = sandbox_claim(sandbox.id, SANDBOX_PAUSED);
+		found = sandbox_of(job, &sandbox);
+		if (found && !claimed)
 			refuse_state(job, sandbox.id, SANDBOX_BUSY);
-		else if (sandbox_of(job, &sandbox))
+		else if (found)
 			resume(job, &sandbox);
 	}
 	sandbox_clear(&sandbox);
@@ -220,22 +229,21 @@ static json_t *fork_once(struct job *job, const struct sandbox *parent, const ch
 	return need(json);
 }
 
+static void take_back(struct job *job)
+{
+	size_t i;
+	const json_t *one;
+	json_array_foreach(json_object_get(job_reply(job), "body"), i, one)
+		sandbox_take_back(job, json_object_get(one, "sandbox"));
+}
+
 /* Until all are there, or nobody waits for them. */
 static json_t *fork_all(
 	struct job *job, const struct sandbox *parent, const char *snapshot, uint32_t count)
 {
-	size_t i;
-	json_t *forks = need(json_array()), *one;
+	json_t *forks = need(json_array());
 	while (json_array_size(forks) < count && !job_is_canceled(job))
 		json_array_append_new(forks, fork_once(job, parent, snapshot));
-	if (!job_is_canceled(job))
-		return forks;
-	json_array_foreach(forks, i, one)
-	{
-		const json_t *id = json_object_get(json_object_get(one, "sandbox"), "sandboxID");
-		if (id) /* nobody would know it */
-			sandbox_withdraw(job, json_string_value(id));
-	}
 	return forks;
 }
 
@@ -245,14 +253,15 @@ static void fork_it(struct job *job)
 	struct sandbox sandbox;
 	uint32_t count = job_field_number(job, "count");
 	if (sandbox_of(job, &sandbox) && claim(job, sandbox.id)) {
+		sandbox_add_pairs(&sandbox); /* now: it may be killed meanwhile */
 		bool frozen = freeze(job, &sandbox, snapshot);
 		sandbox_settle(sandbox.id, SANDBOX_RUNNING, "");
 		if (frozen) {
-			sandbox_add_pairs(&sandbox);
 			json_t *forks = fork_all(job, &sandbox, snapshot, count ? count : 1);
 			drop(job, snapshot);
 			job_status(job, 201);
 			job_answer(job, forks);
+			job_undo(job, take_back);
 		}
 	}
 	sandbox_clear(&sandbox);
