@@ -8,7 +8,7 @@ import shutil
 import unittest
 
 from novadcase import credentials
-from novatest import NOVACTL
+from novatest import NOVACTL, ROOT
 from websocketcase import WebSocketCase, output
 
 API = "/api/v1"
@@ -157,6 +157,27 @@ class RealVM(WebSocketCase):
         again = self.gets(201, "POST", f"{path}/restore", {})
         self.assertEqual(again["version"], 1)
         self.assertEqual(self.ask("DELETE", f"{API}/instances/{again['id']}").status, 200)
+
+    def test_branches_hold_what_their_plan_has_until_they_end(self):
+        self.stops(self.process)
+        card = json.loads((ROOT / "lib/usage/rates.json").read_text(encoding="utf-8"))
+        card["plans"] = [{"name": "tiny", "price": 1, "mcu": 1000, "vcpus": 1, "memory_gb": 1}]
+        self.environment.update(
+            NOVA_USAGE_RATES=str(self.write("rates.json", json.dumps(card))),
+            NOVA_USAGE_RECORD="on", NOVA_USAGE_PLAN="tiny", NOVA_USAGE_LIMIT="on")
+        self.process = self.novad()
+        run = {"language": "python", "timeout": 120}
+        parent = self.curl("/execute", {"code": "x = 1", "mode": "checkpointed",
+                                        "checkpoint_after": True, **run})["snapshot_id"]
+        branches, goes_on = f"{API}/branches", {"code": "print(x)", "branch_from": parent, **run}
+        for name in ("one", "two"):
+            branch = {"parent_snapshot_id": parent, "branch_name": name}
+            self.gets(201, "POST", branches, branch)
+            self.is_refused(429, "over_plan", "POST", branches, {**branch, "branch_name": "more"})
+            self.is_refused(429, "over_plan", "POST", "/execute", goes_on)
+            self.gets(200, "DELETE", f"{API}/instances/{name}")
+            self.assertEqual(self.curl("/execute", goes_on)["stdout"], "1\n")
+        self.stops(self.process)
 
     @unittest.skipUnless(os.environ.get("NOVA_TEST_LONG"), "five guests boot: NOVA_TEST_LONG=1")
     def test_commands_run_snapshots_are_restored_and_branches_merged(self):
