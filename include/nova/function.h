@@ -334,6 +334,34 @@ NOVA_API int nova_function_list(nova_t *nova, const nova_function_list_opts *opt
 NOVA_API int nova_function_delete(
 	nova_t *nova, const char *name, uint32_t flags, nova_error_t **error);
 
+/** Options of nova_function_delete_with(). Since 0.1. */
+typedef struct nova_function_delete_opts {
+	size_t size; /**< sizeof(nova_function_delete_opts) */
+	/** only if it is as somebody has seen it: this is its nova_function_updated_us(), as in
+	 * nova_function_opts. 0: whatever is there */
+	uint64_t if_updated_us;
+	uint32_t flags;    /**< 0 or #NOVA_DELETE_FORCE */
+	uint32_t reserved; /**< 0 */
+} nova_function_delete_opts;
+#define NOVA_FUNCTION_DELETE_OPTS_INIT                                                             \
+	{                                                                                          \
+		sizeof(nova_function_delete_opts), 0, 0, 0                                         \
+	}
+
+/**
+ * As nova_function_delete(), with more to say. Whether it is as it was seen is looked at by what
+ * deletes it, in one step: nothing that somebody changes meanwhile is lost.
+ * @param nova the platform
+ * @param name name of the function, or of a version
+ * @param opts how; NULL: as nova_function_delete() without flags
+ * @return 0, or a code; then nothing has changed:
+ *  - NOVA_EBUSY: it is not what `if_updated_us` says, or not there any more; or as there
+ *  - the other codes of nova_function_delete()
+ * Since 0.1.
+ */
+NOVA_API int nova_function_delete_with(nova_t *nova, const char *name,
+	const nova_function_delete_opts *opts, nova_error_t **error);
+
 /**
  * Reads the stored code of a function, all of it, to see whether it is still as it was registered.
  * A call finds out by itself that somebody has written to it, and fails with #NOVA_ECORRUPT; this

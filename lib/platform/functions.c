@@ -120,23 +120,36 @@ static int check_instances(nova_t *nova, const char *name, nova_error_t **error)
 		name, instance);
 }
 
-int nova_function_delete(nova_t *nova, const char *name, uint32_t flags, nova_error_t **error)
+int nova_function_delete_with(
+	nova_t *nova, const char *name, const nova_function_delete_opts *opts, nova_error_t **error)
 {
+	nova_function_delete_opts o;
 	AUTO_FUNCTION nova_function_t *function = NULL;
-	bool force = flags & NOVA_DELETE_FORCE;
 	if (ANY_NULL(error, nova, name))
 		return NOVA_EINVAL;
-	if (flags & ~NOVA_DELETE_FORCE)
-		return nova_fail(
-			error, NOVA_EINVAL, "flags: 0x%x has bits that are not defined", flags);
-	int code = registry_check_process(&nova->registry, error);
-	if (code == 0 && !force && nova->host)
+	int code = opts_import(&o, sizeof(o), opts, "nova_function_delete_opts", error);
+	if (code == 0)
+		code = opts_reserved(o.reserved, "nova_function_delete_opts", error);
+	if (code == 0 && o.flags & ~NOVA_DELETE_FORCE)
+		code = nova_fail(
+			error, NOVA_EINVAL, "flags: 0x%x has bits that are not defined", o.flags);
+	if (code == 0)
+		code = registry_check_process(&nova->registry, error);
+	if (code == 0 && !(o.flags & NOVA_DELETE_FORCE) && nova->host)
 		code = check_instances(nova, name, error);
 	if (code == 0)
-		code = registry_delete(&nova->registry, name, force, &function, error);
+		code = registry_delete(&nova->registry, name, &o, &function, error);
 	if (code == 0)
 		functions_changed(nova, &function->record);
 	if (code == 0 && !strchr(name, ':'))
 		kv_clear(&nova->kv, function->record.id);
 	return code;
+}
+
+int nova_function_delete(nova_t *nova, const char *name, uint32_t flags, nova_error_t **error)
+{
+	const nova_function_delete_opts opts = { sizeof(opts), .flags = flags };
+	if (ANY_NULL(error, nova, name))
+		return NOVA_EINVAL;
+	return nova_function_delete_with(nova, name, &opts, error);
 }

@@ -39,13 +39,26 @@ static int fail_has_versions(const char *name, const struct doomed *doomed, nova
 		name, doomed->count, doomed->count == 1 ? "" : "s");
 }
 
-static int delete_function(struct registry *registry, const char *name, bool force,
-	nova_function_t **ret_function, nova_error_t **error)
+/* Whether it is as it was seen; of a version, which never changes, that is all. */
+static int check_seen(const nova_function_delete_opts *opts, const nova_function_t *function,
+	nova_error_t **error)
 {
+	const struct function_record *record = &function->record;
+	return !opts->if_updated_us || record->updated_us == opts->if_updated_us ?
+		       0 :
+		       fail_changed(record->name, error);
+}
+
+static int delete_function(struct registry *registry, const char *name,
+	const nova_function_delete_opts *opts, nova_function_t **ret_function, nova_error_t **error)
+{
+	bool force = opts->flags & NOVA_DELETE_FORCE;
 	CLEANUP(doomed_done) struct doomed doomed = { NULL, 0 };
 	CLEANUP(text_list_done) struct text_list hashes = { NULL, 0 };
 	struct store *store = registry->store;
 	int r = read_function(registry, name, ret_function, error);
+	if (r == 0)
+		r = check_seen(opts, *ret_function, error);
 	if (r == 0)
 		r = store->ops->versions->list(store, name, &doomed.versions, &doomed.count, error);
 	if (r == 0 && doomed.count && !force)
@@ -53,7 +66,7 @@ static int delete_function(struct registry *registry, const char *name, bool for
 	if (r == 0)
 		r = leave(registry, &(*ret_function)->record, &doomed, &hashes, error);
 	if (r == 0)
-		r = store->ops->functions->remove(store, name, force, error);
+		r = store->ops->functions->remove(store, name, force, opts->if_updated_us, error);
 	if (r == 0)
 		remove_blobs(registry, &hashes);
 	return r;
@@ -78,14 +91,17 @@ static int fail_has_alias(
 	return r;
 }
 
-static int delete_version(struct registry *registry, const struct split_name *split, bool force,
-	nova_function_t **ret_function, nova_error_t **error)
+static int delete_version(struct registry *registry, const struct split_name *split,
+	const nova_function_delete_opts *opts, nova_function_t **ret_function, nova_error_t **error)
 {
+	bool force = opts->flags & NOVA_DELETE_FORCE;
 	CLEANUP(text_list_done) struct text_list hashes = { NULL, 0 };
 	AUTO_ERROR nova_error_t *failure = NULL;
 	const struct doomed none = { NULL, 0 };
 	struct store *store = registry->store;
 	int r = read_version(registry, split->base, split->version, ret_function, error);
+	if (r == 0)
+		r = check_seen(opts, *ret_function, error);
 	if (r == 0)
 		r = leave(registry, &(*ret_function)->record, &none, &hashes, error);
 	if (r < 0)
@@ -100,20 +116,20 @@ static int delete_version(struct registry *registry, const struct split_name *sp
 	return r;
 }
 
-static int delete_named(struct registry *registry, const struct split_name *split, bool force,
-	nova_function_t **ret_function, nova_error_t **error)
+static int delete_named(struct registry *registry, const struct split_name *split,
+	const nova_function_delete_opts *opts, nova_function_t **ret_function, nova_error_t **error)
 {
 	if (split->version)
-		return delete_version(registry, split, force, ret_function, error);
+		return delete_version(registry, split, opts, ret_function, error);
 	if (!split->qualifier)
-		return delete_function(registry, split->base, force, ret_function, error);
+		return delete_function(registry, split->base, opts, ret_function, error);
 	return nova_fail(error, NOVA_EINVAL,
 		"name: '%.80s' is an alias of '%s', which nova_alias_delete() deletes",
 		text_is_utf8(split->qualifier) ? split->qualifier : "(not UTF-8)", split->base);
 }
 
-int registry_delete(struct registry *registry, const char *name, bool force,
-	nova_function_t **ret_function, nova_error_t **error)
+int registry_delete(struct registry *registry, const char *name,
+	const nova_function_delete_opts *opts, nova_function_t **ret_function, nova_error_t **error)
 {
 	AUTO_FD int lock = -1;
 	struct split_name split;
@@ -124,7 +140,7 @@ int registry_delete(struct registry *registry, const char *name, bool force,
 	r = registry->blobs->ops->lock(registry->blobs, true, &lock, error);
 	if (r < 0)
 		return r;
-	r = delete_named(registry, &split, force, ret_function, error);
+	r = delete_named(registry, &split, opts, ret_function, error);
 	fs_reserve(registry->home, true);
 	return r;
 }

@@ -51,6 +51,8 @@ const char *record_difference(const struct function_record *a, const struct func
 /* Whether both are one version of a function: the same code, and VMs and calls that are the same.
  */
 bool record_same_version(const struct function_record *a, const struct function_record *b);
+/* NOVA_EBUSY: somebody was faster. */
+int fail_changed(const char *name, nova_error_t **error);
 /* Whether what is stored now is as the options want it to be (if_updated_us). */
 int check_expected(const nova_function_opts *opts, const struct function_record *present,
 	nova_error_t **error);

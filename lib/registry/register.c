@@ -209,7 +209,7 @@ static void record_move(struct function_record *to, struct function_record *from
 	memset(from, 0, sizeof(*from));
 }
 
-static int fail_changed(const char *name, nova_error_t **error)
+int fail_changed(const char *name, nova_error_t **error)
 {
 	return nova_fail(error, NOVA_EBUSY,
 		"the function '%s' was changed by somebody else meanwhile", name);

@@ -174,9 +174,10 @@ int registry_check_code(struct registry *registry, const char *name, nova_error_
 int registry_update(struct registry *registry, const char *name,
 	const nova_function_update_opts *opts, struct function_record *ret_former,
 	nova_function_t **ret_function, nova_error_t **error);
-/* As nova_function_delete(). *ret_function is what it was. */
-int registry_delete(struct registry *registry, const char *name, bool force,
-	nova_function_t **ret_function, nova_error_t **error);
+/* As nova_function_delete_with(), of whole options. *ret_function is what it was. */
+int registry_delete(struct registry *registry, const char *name,
+	const nova_function_delete_opts *opts, nova_function_t **ret_function,
+	nova_error_t **error);
 /* Whether VMs of that version of a function are of use to anybody. */
 bool registry_has_key(struct registry *registry, const struct function_record *record);
 

@@ -281,9 +281,10 @@ struct function_ops {
 		size_t *ret_count, nova_error_t **error);
 
 	/* NOVA_ENOTFOUND if there is none of that name; NOVA_EBUSY if it has published versions,
-	 * and these are to stay. Aliases go with them. */
-	int (*remove)(
-		struct store *store, const char *name, bool with_versions, nova_error_t **error);
+	 * and these are to stay, or if it is not of the moment `if_updated_us`, unless that is 0.
+	 * Aliases go with them. */
+	int (*remove)(struct store *store, const char *name, bool with_versions,
+		uint64_t if_updated_us, nova_error_t **error);
 };
 
 /* Published versions: copies of records that never change. */

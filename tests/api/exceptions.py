@@ -73,6 +73,7 @@ ONLY_C = {
     "nova_pool_release": _OWN_POOL,
     "nova_pool_forget": _OWN_POOL,
     "nova_pool_keep": _OWN_POOL,
+    "nova_function_delete": "the same is nova_function_delete_with(), which Python has",
     "nova_host_ref": _CONTEXT,
     "nova_function_to_json": _JSON,
     "nova_result_to_json": _JSON,

@@ -138,6 +138,17 @@ static int use_nova_function_update_opts(const void *opts, nova_error_t **ret_er
 	return nova_function_update(p.nova, "echo", opts, NULL, ret_error);
 }
 
+static const nova_function_delete_opts full_nova_function_delete_opts = {
+	sizeof(nova_function_delete_opts), .flags = NOVA_DELETE_FORCE
+};
+static int use_nova_function_delete_opts(const void *opts, nova_error_t **ret_error)
+{
+	platform_add(p.nova, "x", "shell", "true");
+	int code = nova_function_delete_with(p.nova, "x", opts, ret_error);
+	nova_function_delete(p.nova, "x", 0, NULL);
+	return code;
+}
+
 static const nova_alias_opts full_nova_alias_opts = { sizeof(nova_alias_opts), .function = "v",
 	.name = "x", .version = 1, .second = 2, .weight = 10 };
 static int use_nova_alias_opts(const void *opts, nova_error_t **ret_error)

@@ -157,8 +157,8 @@ START_TEST(what_is_not_there_is_not_found)
 	open_store(_i);
 	struct function_record out = { 0 };
 	ck_fails_with(NOVA_ENOTFOUND, "nobody", ops->functions->get(store, "nobody", &out, &error));
-	ck_fails_with(
-		NOVA_ENOTFOUND, "nobody", ops->functions->remove(store, "nobody", false, &error));
+	ck_fails_with(NOVA_ENOTFOUND, "nobody",
+		ops->functions->remove(store, "nobody", false, 0, &error));
 	ck_fails(NOVA_ENOTFOUND, ops->functions->get(store, "", &out, &error));
 	ck_fails(NOVA_ENOTFOUND,
 		ops->functions->get(store, "'; DROP TABLE functions; --", &out, &error));
@@ -268,7 +268,7 @@ START_TEST(the_users_of_a_code_are_counted)
 	two.code_hash = TEXT(HASH_B);
 	two.version = 2;
 	ck_ok(ops->functions->put(store, &two, two.updated_us, &error));
-	ck_ok(ops->functions->remove(store, "one", false, &error));
+	ck_ok(ops->functions->remove(store, "one", false, 0, &error));
 	ck_ok(ops->count_users(store, HASH_A, &users, &error));
 	ck_assert_uint_eq(users, 0);
 	ck_ok(ops->count_users(store, HASH_B, &users, &error));
@@ -339,6 +339,27 @@ START_TEST(a_version_is_the_function_as_it_was)
 }
 END_TEST
 
+START_TEST(a_function_is_removed_only_in_the_state_that_was_seen)
+{
+	open_store(_i);
+	put_versions("f", ID_1);
+	struct alias_record a = alias("a", 1, 2), *all;
+	struct function_record record = { 0 };
+	size_t count;
+	ck_ok(ops->aliases->put(store, &a, &error));
+	ck_ok(ops->functions->get(store, "f", &record, &error));
+	ck_fails_with(NOVA_EBUSY, "'f' was changed",
+		ops->functions->remove(store, "f", true, record.updated_us - 1, &error));
+	ck_ok(ops->aliases->list(store, "f", &all, &count, &error));
+	ck_assert_uint_eq(count, 1); /* it takes nothing with it */
+	alias_record_list_free(all, count);
+	ck_ok(ops->functions->remove(store, "f", true, record.updated_us, &error));
+	ck_fails(NOVA_EBUSY, ops->functions->remove(store, "f", true, record.updated_us, &error));
+	record_clear(&record);
+	close_store();
+}
+END_TEST
+
 START_TEST(what_is_referred_to_is_not_removed)
 {
 	open_store(_i);
@@ -349,7 +370,7 @@ START_TEST(what_is_referred_to_is_not_removed)
 	ck_ok(ops->aliases->put(store, &a, &error));
 	ck_ok(ops->aliases->put(store, &b, &error));
 	ck_fails(NOVA_EBUSY, ops->aliases->put(store, &missing, &error));
-	ck_fails(NOVA_EBUSY, ops->functions->remove(store, "f", false, &error));
+	ck_fails(NOVA_EBUSY, ops->functions->remove(store, "f", false, 0, &error));
 	ck_fails(NOVA_EBUSY, ops->versions->remove(store, "f", 2, false, &error));
 	ck_ok(ops->versions->remove(store, "f", 2, true, &error));
 	ck_ok(ops->aliases->list(store, "f", &all, &count, &error));
@@ -357,7 +378,7 @@ START_TEST(what_is_referred_to_is_not_removed)
 	ck_assert_str_eq(all[0].alias, "a");
 	ck_assert_uint_eq(all[0].second + all[0].weight, 0);
 	alias_record_list_free(all, count);
-	ck_ok(ops->functions->remove(store, "f", true, &error));
+	ck_ok(ops->functions->remove(store, "f", true, 0, &error));
 	ck_fails(NOVA_ENOTFOUND, ops->versions->remove(store, "f", 1, true, &error));
 	ck_ok(ops->aliases->list(store, "f", &all, &count, &error));
 	ck_assert_uint_eq(count, 0);
@@ -637,9 +658,9 @@ START_TEST(the_stamp_changes_with_every_change_by_anyone)
 	uint64_t after_own = settled_stamp();
 	ck_ok(ops->functions->put(other, &second, 0, &error));
 	uint64_t after_other = next_stamp(after_own);
-	ck_ok(ops->functions->remove(other, "second", false, &error));
+	ck_ok(ops->functions->remove(other, "second", false, 0, &error));
 	uint64_t after_removal = next_stamp(after_other);
-	ck_ok(ops->functions->remove(store, "hello", false, &error));
+	ck_ok(ops->functions->remove(store, "hello", false, 0, &error));
 	ck_assert_uint_ne(stamp_now(), after_removal);
 	ops->close(other);
 	close_store();
@@ -853,6 +874,7 @@ static Suite *store_suite(void)
 	tcase_add_loop_test(tc, what_is_put_comes_back_whole_also_after_reopening, 0, count);
 	tcase_add_loop_test(tc, a_name_is_given_once, 0, count);
 	tcase_add_loop_test(tc, a_record_is_replaced_only_from_the_state_that_was_seen, 0, count);
+	tcase_add_loop_test(tc, a_function_is_removed_only_in_the_state_that_was_seen, 0, count);
 	tcase_add_loop_test(tc, what_is_not_there_is_not_found, 0, count);
 	tcase_add_loop_test(tc, a_list_may_be_of_those_with_certain_labels, 0, count);
 	tcase_add_loop_test(tc, lists_are_sorted_by_name_and_may_be_empty, 0, count);

@@ -111,6 +111,17 @@ static int delete_all(nova_error_t **error)
 	return nova_function_delete(world.nova, "v", NOVA_DELETE_FORCE, error);
 }
 
+static int delete_seen(nova_error_t **error)
+{
+	nova_function_t *seen = NULL;
+	nova_function_delete_opts opts = NOVA_FUNCTION_DELETE_OPTS_INIT;
+	int code = nova_function_get(world.nova, "v", &seen, error);
+	opts.flags = NOVA_DELETE_FORCE;
+	opts.if_updated_us = nova_function_updated_us(seen);
+	nova_function_free(seen);
+	return code ? code : nova_function_delete_with(world.nova, "v", &opts, error);
+}
+
 const struct inject_case version_cases[] = {
 	{ "nova_function_update", NULL, prepare, update, remove_function, .slow = true },
 	{ "nova_function_publish", NULL, prepare, publish, remove_function },
@@ -125,5 +136,6 @@ const struct inject_case version_cases[] = {
 	{ "nova_alias_delete", NULL, prepare_alias, delete_alias, remove_function },
 	{ "nova_function_delete", NULL, prepare_alias, delete_version, remove_function },
 	{ "nova_function_delete", NULL, prepare_alias, delete_all, remove_function },
+	{ "nova_function_delete_with", NULL, prepare_alias, delete_seen, remove_function },
 	{ NULL },
 };

@@ -328,6 +328,31 @@ class Functions(NovadCase):
                 won = next(a.headers["ETag"] for a in answers if a.status == 200)
                 self.assertEqual(self.ask("GET", path).headers["ETag"], won)
 
+    def test_nobody_deletes_what_somebody_else_has_just_changed(self):
+        self.novad()
+        for round_of in range(5):
+            self.register(f"f{round_of}", "echo 0", "shell")
+            path = f"{API}/functions/f{round_of}"
+            etag = self.ask("GET", path).headers["ETag"]
+            answers = self.all_at_once(8, lambda number, path=path, etag=etag: self.ask(
+                *(("DELETE", path) if number % 2 else ("PATCH", path, {"timeout_s": 7 + number})),
+                If_Match=etag))
+            won = [answer.status for answer in answers if answer.status in (200, 204)]
+            self.assertEqual(len(won), 1, answers)
+            self.assertLessEqual({answer.status for answer in answers}, {*won, 404, 412})
+            self.assertEqual(self.ask("GET", path).status, 200 if won == [200] else 404)
+
+    def test_a_function_in_use_is_not_said_to_have_changed(self):
+        self.register("f", "echo 0", "shell")
+        self.novad()
+        path = f"{API}/functions/f"
+        self.assertEqual(self.ask("POST", f"{path}/versions").status, 201)
+        etag = self.ask("GET", path).headers["ETag"]
+        answer = self.ask("DELETE", path, If_Match=etag)
+        self.assertIn("published version", answer.json()["detail"])
+        self.assertNotEqual(answer.status, 412)
+        self.assertEqual(self.ask("DELETE", f"{path}?force=true", If_Match=etag).status, 204)
+
     def test_what_is_given_is_changed_and_no_more(self):
         self.register("f", "echo '\"'$A'\"'", "shell", "--env", "A=one", "--memory", "256")
         self.novad()

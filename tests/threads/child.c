@@ -330,6 +330,7 @@ static void judge_platform_calls(void)
 	REFUSES(nova_function_list, s.p.nova, NULL, &list, &count);
 	REFUSES(nova_function_check, s.p.nova, "echo");
 	REFUSES(nova_function_delete, s.p.nova, "echo", 0);
+	REFUSES(nova_function_delete_with, s.p.nova, "echo", NULL);
 	judge_version_calls();
 	judge_key_calls();
 	judge_secret_calls();

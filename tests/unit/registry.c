@@ -180,6 +180,13 @@ static int update_seen(uint64_t seen_us, uint32_t timeout_s)
 	return nova_function_update(&nova, "hello", &o, NULL, &error);
 }
 
+static int delete_seen(const char *name, uint64_t seen_us)
+{
+	nova_function_delete_opts o = NOVA_FUNCTION_DELETE_OPTS_INIT;
+	o.if_updated_us = seen_us;
+	return nova_function_delete_with(&nova, name, &o, &error);
+}
+
 START_TEST(what_has_changed_since_it_was_seen_is_left_alone)
 {
 	AUTO_FUNCTION nova_function_t *first = NULL, *second = NULL, *third = NULL;
@@ -197,7 +204,11 @@ START_TEST(what_has_changed_since_it_was_seen_is_left_alone)
 	ck_ok(update_seen(nova_function_updated_us(second), 7));
 	ck_ok(nova_function_get(&nova, "hello", &third, &error));
 	ck_assert_uint_eq(nova_function_number(third, "timeout_s"), 7);
-	ck_ok(nova_function_delete(&nova, "hello", 0, &error));
+	ck_fails_with(NOVA_EBUSY, "'hello' was changed", delete_seen("hello", seen_us));
+	ck_ok(nova_function_publish(&nova, "hello", NULL, &error));
+	ck_fails_with(NOVA_EBUSY, "was changed", delete_seen("hello:3", seen_us));
+	ck_ok(delete_seen("hello:3", nova_function_updated_us(third)));
+	ck_ok(delete_seen("hello", nova_function_updated_us(third)));
 	ck_fails_with(NOVA_EBUSY, "'hello' was changed",
 		replace_seen(nova_function_updated_us(third), "print(4)"));
 	ck_fails(NOVA_ENOTFOUND, nova_function_get(&nova, "hello", &gone, &error));

@@ -123,7 +123,7 @@ static bool is_unchanged(struct job *job, const char *name, uint64_t *ret_update
 	if (!function)
 		return false;
 	bool same = matches(wanted, function);
-	*ret_updated_us = nova_function_updated_us(function);
+	*ret_updated_us = strcmp(wanted, "*") ? nova_function_updated_us(function) : 0;
 	nova_function_free(function);
 	if (!same)
 		refuse_changed(job, name);
@@ -467,16 +467,28 @@ static void list(struct job *job)
 	json_decref(page.list);
 }
 
+/* Why it has not been deleted: somebody may be using it, or it is not what it was then. */
+static bool is_of(struct job *job, const char *name, uint64_t updated_us)
+{
+	nova_function_t *function = NULL;
+	bool found = nova_function_get(job_nova(job), name, &function, NULL) == 0;
+	bool same = found && nova_function_updated_us(function) == updated_us;
+	nova_function_free(function);
+	return same;
+}
+
 static void drop(struct job *job)
 {
 	nova_error_t *error = NULL;
-	const char *name = job_path(job, "id");
-	uint64_t updated_us;
-	if (!is_unchanged(job, name, &updated_us))
+	nova_function_delete_opts opts = NOVA_FUNCTION_DELETE_OPTS_INIT;
+	const char *name = job_path(job, "id"), *force = job_query(job, "force");
+	if (!is_unchanged(job, name, &opts.if_updated_us))
 		return;
-	const char *force = job_query(job, "force");
-	uint32_t flags = force && !strcmp(force, "true") ? NOVA_DELETE_FORCE : 0;
-	if (nova_function_delete(job_nova(job), name, flags, &error) != 0)
+	opts.flags = force && !strcmp(force, "true") ? NOVA_DELETE_FORCE : 0;
+	int code = nova_function_delete_with(job_nova(job), name, &opts, &error);
+	if (code == NOVA_EBUSY && opts.if_updated_us && !is_of(job, name, opts.if_updated_us))
+		refuse_changed(job, name);
+	else if (code != 0)
 		job_fail_by(job, error);
 	else
 		job_status(job, 204);

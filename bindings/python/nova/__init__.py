@@ -243,11 +243,15 @@ class Nova:
         tap.finish()
         return _take_function(made)
 
-    def delete(self, name: str, *, force: bool = False) -> None:
+    def delete(self, name: str, *, force: bool = False,
+               if_updated: Optional[datetime] = None) -> None:
         """Deletes a function, or a published version ("name:3"); raises NotFound, and Busy if
-        somebody may count on it and `force` is not set."""
+        somebody may count on it and `force` is not set. With `if_updated`, the Function.updated
+        of what somebody has seen, it raises Busy if that is not what is there any more."""
+        options = _ffi.FunctionDeleteOpts(flags=_ffi.DELETE_FORCE if force else 0,
+                                          if_updated_us=since_epoch(if_updated))
         with self._handle.using() as nova:
-            check("nova_function_delete", nova, text(name), _ffi.DELETE_FORCE if force else 0)
+            check("nova_function_delete_with", nova, text(name), byref(options))
 
     def publish(self, name: str) -> Function:
         """Keeps a copy of a function as it is now, which never changes: "name:version" names it.

@@ -131,6 +131,15 @@ class FileWriteOpts(_Options):
     ]
 
 
+class FunctionDeleteOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("if_updated_us", c_uint64),
+        ("flags", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
 class FunctionListOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -783,6 +792,8 @@ FUNCTIONS = {
         c_void_p, POINTER(FunctionListOpts), POINTER(POINTER(c_void_p)), POINTER(c_size_t),
         POINTER(c_void_p)]),
     "nova_function_delete": (c_int, [c_void_p, c_char_p, c_uint32, POINTER(c_void_p)]),
+    "nova_function_delete_with": (c_int, [
+        c_void_p, c_char_p, POINTER(FunctionDeleteOpts), POINTER(c_void_p)]),
     "nova_function_check": (c_int, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "nova_function_free": (None, [c_void_p]),
     "nova_function_list_free": (None, [POINTER(c_void_p), c_size_t]),

@@ -359,6 +359,14 @@ class Functions(PlatformCase):
         self.assertTrue((self.directory / "other/nova.db").exists(), done.stderr)
         self.assertIn("NOVA_CONFIG", done.stderr)
 
+    def test_what_has_changed_since_it_was_seen_is_not_deleted(self):
+        seen = self.nova.register("seen", runtime="shell", code=b"echo 1")
+        now = self.nova.update("seen", timeout_s=7)
+        with self.assertRaisesRegex(errors.Busy, "was changed"):
+            self.nova.delete("seen", if_updated=seen.updated)
+        self.nova.delete("seen", if_updated=now.updated)
+        self.assertNotIn("seen", [f.name for f in self.nova.list()])
+
     def test_list_and_delete(self):
         self.assertEqual(self.nova.list(), [])
         for name in ("b", "a"):

@@ -31,6 +31,12 @@ static int write_record(struct store *store, const struct function_record *recor
 	return sql_write(store, SQL_FUNCTION_UPDATE, row.values, row.count + 1, ret_changes, error);
 }
 
+static int fail_changed(const char *name, nova_error_t **error)
+{
+	return nova_fail(error, NOVA_EBUSY,
+		"the function '%s' was changed by somebody else meanwhile", name);
+}
+
 static int put(struct store *store, const struct function_record *record, uint64_t replaces,
 	nova_error_t **error)
 {
@@ -41,8 +47,7 @@ static int put(struct store *store, const struct function_record *record, uint64
 		return nova_fail(
 			error, NOVA_EEXIST, "a function '%s' exists already", record->name);
 	if (r == 0 && !changes)
-		return nova_fail(error, NOVA_EBUSY,
-			"the function '%s' was changed by somebody else meanwhile", record->name);
+		return fail_changed(record->name, error);
 	if (r < 0 && error)
 		*error = STEAL(failure);
 	return r;
@@ -136,24 +141,26 @@ static int remove_rest(
 	return r < 0 ? r : sql_do(session, SQL_VERSIONS_REMOVE, name, 1, NULL, error);
 }
 
-static int remove_function(
-	struct store *store, const char *name, bool with_versions, nova_error_t **error)
+/* What is not as it was seen takes nothing with it. */
+static int remove_function(struct store *store, const char *name, bool with_versions,
+	uint64_t if_updated_us, nova_error_t **error)
 {
 	AUTO_SQL struct sql_session session = { 0 };
 	uint64_t changes = 0;
-	const struct sql_value value = sql_text(name);
+	const struct sql_value values[] = { sql_text(name), sql_number(if_updated_us) };
 	if (!text_is_utf8(name))
 		return sql_fail_missing(KIND, name, error);
 	int r = sql_start(store, SQL_WRITES, &session, error);
 	if (r == 0)
 		r = sql_begin(&session, error);
 	if (r == 0 && with_versions)
-		r = remove_rest(&session, &value, error);
+		r = remove_rest(&session, values, error);
 	if (r == 0)
-		r = sql_do(&session, SQL_FUNCTION_REMOVE, &value, 1, &changes, error);
-	if (r == 0)
-		r = sql_commit(&session, error);
-	return r < 0 || changes ? r : sql_fail_missing(KIND, name, error);
+		r = sql_do(&session, SQL_FUNCTION_REMOVE, values, 2, &changes, error);
+	if (r == 0 && !changes)
+		return if_updated_us ? fail_changed(name, error) :
+				       sql_fail_missing(KIND, name, error);
+	return r < 0 ? r : sql_commit(&session, error);
 }
 
 const struct function_ops sql_function_ops = {

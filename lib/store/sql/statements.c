@@ -101,7 +101,8 @@ static const char *const texts[SQL_STATEMENTS] = {
 			       " ORDER BY name LIMIT $3"),
 	[SQL_FUNCTION_NAMES] = ("SELECT name FROM functions WHERE $2 = '' OR runtime = $2 "
 				"ORDER BY name LIMIT $1"),
-	[SQL_FUNCTION_REMOVE] = "DELETE FROM functions WHERE name = $1",
+	[SQL_FUNCTION_REMOVE] =
+		"DELETE FROM functions WHERE name = $1 AND ($2 = 0 OR updated_us = $2)",
 	[SQL_VERSION_INSERT] = ("INSERT INTO versions (@) SELECT @ FROM functions WHERE id = $1 "
 				"AND version = $2 ON CONFLICT (id, version) DO NOTHING"),
 	[SQL_VERSION_GET] = "SELECT @ FROM versions WHERE name = $1 AND version = $2",
