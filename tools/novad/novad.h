@@ -101,6 +101,16 @@ void shelf_drop(struct shelf *shelf, const char *id);
  * is damaged, and with false if it could not be read. */
 json_t *shelf_read(const struct shelf *shelf, json_t *others);
 
+/* --- elapsed.c: time by a clock that nobody sets --- */
+
+/* Goes on from what was kept in the directory. False: it has been said why not. */
+bool elapsed_open(const char *directory);
+/* Milliseconds; those for which the host was off are not among them. By any thread. */
+int64_t elapsed_ms(void);
+/* For after the end of the host; it waits for the disk. */
+void elapsed_keep(void);
+void elapsed_close(void);
+
 /* --- keys --- */
 
 #define OWNER_SIZE 65 /* of the hash of a key, as text */

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pathlib
 import random
 import shutil
 import threading
@@ -115,13 +116,52 @@ class Paused(PausedCase):
         self.asks("DELETE", f"/sandboxes/{FIRST}")
         self.assertEqual(self.asks("POST", "/v2/sandboxes", {"templateID": "base"}).status, 201)
 
+    def plant_clock(self, **changed):
+        """What a novad before has kept of the time that has passed; gives what it was then."""
+        boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        at = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+        clock = {"boot": boot, "at_ms": at, "elapsed_ms": 8_000_000, **changed}
+        (self.home / "novad/clock").mkdir(exist_ok=True)
+        (self.home / "novad/clock/elapsed").write_text(json.dumps(clock), encoding="utf-8")
+        return clock["elapsed_ms"]
+
     def test_what_was_paused_for_too_long_is_killed(self):
-        self.plant(FIRST, 1, paused_us=1_000_000)
-        self.plant(SECOND, 2, paused_us=(time.time_ns() // 1000) + 3_600_000_000)  # clock set back
-        self.starts("--paused-timeout", "2s")  # it takes so long from the start on
+        now = self.plant_clock()
+        self.plant(FIRST, 1, paused_at_ms=now - 3_700_000)
+        self.plant(SECOND, 2, paused_at_ms=now - 3_500_000)
+        self.starts("--paused-timeout", "1h")
         await_that(lambda: self.on_disk() == ([SECOND], [f"e2b-{SECOND}-00000002"]),
                    "it has been swept, with its snapshot")
         self.assertEqual(self.paused(), [SECOND])
+
+    def test_a_calendar_that_is_wrong_ends_nothing_that_is_paused(self):
+        now = self.plant_clock()
+        self.plant(FIRST, 1, paused_us=1_000_000, paused_at_ms=now)  # as if in 1970
+        self.plant(SECOND, 2, paused_us=1_000_000)  # of a novad that went by the calendar
+        self.plant(THIRD, 3, paused_us=time.time_ns() // 1000 + 10**13,
+                   paused_at_ms=now - 3_700_000)  # the calendar was in the future
+        self.starts("--paused-timeout", "1h")
+        await_that(lambda: THIRD not in self.on_disk()[0], "what is over has been swept")
+        self.assertEqual(self.on_disk()[0], [FIRST, SECOND])
+
+    def test_time_in_which_the_host_was_off_does_not_count(self):
+        now = self.plant_clock(boot="of-another-boot", at_ms=1)
+        self.plant(FIRST, 1, paused_at_ms=now - 3_500_000)
+        self.plant(SECOND, 2, paused_at_ms=now - 3_700_000)
+        process = self.starts("--paused-timeout", "1h")
+        await_that(lambda: SECOND not in self.on_disk()[0], "what is over has been swept")
+        self.assertEqual(self.on_disk()[0], [FIRST])
+        self.dies(process)
+        kept = json.loads((self.home / "novad/clock/elapsed").read_text(encoding="utf-8"))
+        self.assertGreaterEqual(kept["elapsed_ms"], now)
+        self.assertNotEqual(kept["boot"], "of-another-boot")
+
+    def test_without_what_was_kept_of_the_time_it_counts_anew(self):
+        self.plant(FIRST, 1, paused_at_ms=10**15)
+        self.plant_clock()
+        (self.home / "novad/clock/elapsed").write_text("{", encoding="utf-8")
+        self.starts("--paused-timeout", "2s")
+        await_that(lambda: not self.on_disk()[0], "it has been swept when that was over")
 
     def test_an_admin_ends_what_a_key_has_paused_that_is_gone(self):
         self.plant(FIRST, 1)

@@ -53,6 +53,7 @@ struct sandbox {
 	uint32_t commands, room; /* those under way, and how many may be */
 	uint64_t started_us;     /* since 1970 */
 	uint64_t paused_us;      /* the same */
+	int64_t paused_at;       /* as elapsed_ms() */
 	int64_t deadline;        /* as now_ms() */
 	uint32_t postponed;      /* so often, since it could not be paused then */
 	json_t *metadata, *envs;

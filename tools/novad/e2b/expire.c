@@ -5,7 +5,8 @@
 
 #include "e2b.h"
 
-#define LOOK_MAX 100 /* ended at once */
+#define LOOK_MAX 100    /* ended at once */
+#define KEEP_MS  600000 /* after so long it is kept how long they are paused */
 
 static bool pause_it(struct job *job, const char *id)
 {
@@ -95,9 +96,45 @@ static void end_expired(const struct novad *novad)
 	}
 }
 
+/* --- how long they have been paused --- */
+
+static void keep_elapsed(struct job *job)
+{
+	(void)job;
+	elapsed_keep();
+}
+
+static void on_kept(void *userdata, const json_t *reply)
+{
+	(void)userdata, (void)reply;
+}
+
+static void on_nothing(void *userdata)
+{
+	(void)userdata;
+}
+
+/* If the host ends without a word, no more than that is missing. */
+static void keep_time(const struct novad *novad, int64_t now)
+{
+	static const struct job_verb verb = { .name = "elapsed", .work = keep_elapsed };
+	static const struct job_asker asker = { on_nothing, on_text, on_kept };
+	static int64_t kept_at;
+	kept_at = kept_at ? kept_at : now;
+	if (now - kept_at < KEEP_MS || novad->draining)
+		return;
+	kept_at = now;
+	json_t *options = need(json_object());
+	struct job_request request = { .verb = &verb, .options = options };
+	job_begin(server_jobs(novad->server), &request, &asker, NULL);
+	json_decref(options);
+}
+
 void e2b_look(const struct novad *novad, int64_t now)
 {
 	listeners_look(now);
+	if (novad->settings.e2b)
+		keep_time(novad, now);
 	end_expired(novad);
 }
 

@@ -112,6 +112,7 @@ static void drop(struct job *job, const char *snapshot)
 static bool record(struct job *job, struct sandbox *sandbox)
 {
 	sandbox->paused_us = e2b_now_us();
+	sandbox->paused_at = elapsed_ms();
 	int why = record_write(sandbox);
 	if (why)
 		job_problem(job, why == ENOSPC || why == EDQUOT ? 507 : 500,

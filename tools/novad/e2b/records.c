@@ -24,14 +24,14 @@ static json_t *record_of(const struct sandbox *s)
 {
 	int64_t left_us = (s->deadline - now_ms()) * 1000;
 	return need(json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,"
-			      "s:O,s:O}",
+			      "s:I,s:O,s:O}",
 		"format", FORMAT, "number", (json_int_t)s->number, "owner", s->owner, "key", s->key,
 		"token", s->token, "function", s->function, "template", s->template, "version",
 		(json_int_t)s->version, "snapshot", s->snapshot, "auto_pause", (int)s->auto_pause,
 		"cpus", (json_int_t)s->cpus, "memory_mb", (json_int_t)s->memory_mb, "room",
 		(json_int_t)s->room, "started_us", (json_int_t)s->started_us, "paused_us",
-		(json_int_t)s->paused_us, "ends_us", (json_int_t)e2b_now_us() + left_us, "metadata",
-		s->metadata, "envs", s->envs));
+		(json_int_t)s->paused_us, "paused_at_ms", (json_int_t)s->paused_at, "ends_us",
+		(json_int_t)e2b_now_us() + left_us, "metadata", s->metadata, "envs", s->envs));
 }
 
 static bool is_there(const char *id)
@@ -54,6 +54,7 @@ int record_write(const struct sandbox *sandbox)
 	if (is_there(sandbox->id))
 		why = shelf_put(shelf, sandbox->id, record);
 	pthread_mutex_unlock(&lock);
+	elapsed_keep();
 	json_decref(record);
 	return why;
 }
@@ -93,6 +94,15 @@ static bool take_text(char *out, size_t size, const char *text)
 	return snprintf(out, size, "%s", text) < (int)size;
 }
 
+/* Without that, as records were at first, or if it has been lost when that was, it counts from now
+ * on. */
+static int64_t paused_at(const json_t *record)
+{
+	const json_t *at = json_object_get(record, "paused_at_ms");
+	int64_t now = elapsed_ms();
+	return json_is_integer(at) && json_integer_value(at) < now ? json_integer_value(at) : now;
+}
+
 /* False: it is no record of that id. The pairs are lent. */
 static bool read_record(const char *id, const json_t *record, struct sandbox *s)
 {
@@ -118,6 +128,7 @@ static bool read_record(const char *id, const json_t *record, struct sandbox *s)
 	s->room = (uint32_t)room;
 	s->started_us = (uint64_t)started_us;
 	s->paused_us = (uint64_t)paused_us;
+	s->paused_at = paused_at(record);
 	s->deadline = now_ms() + (ends_us - (json_int_t)e2b_now_us()) / 1000;
 	return take_text(s->id, sizeof(s->id), id) &&
 	       take_text(s->owner, sizeof(s->owner), owner) &&
@@ -236,7 +247,7 @@ static void clear_up(nova_host_t *host, const json_t *names)
 bool sandboxes_open(const char *directory, nova_host_t *host)
 {
 	shelf = shelf_open(directory, "sandboxes", true);
-	if (!shelf)
+	if (!shelf || !elapsed_open(directory))
 		return false;
 	json_t *others = need(json_object()), *records = shelf_read(shelf, others);
 	json_t *names = records ? list_snapshots(host) : NULL;
@@ -254,6 +265,7 @@ bool sandboxes_open(const char *directory, nova_host_t *host)
 void sandboxes_close(void)
 {
 	sandboxes_free();
+	elapsed_close();
 	shelf_free(shelf);
 	shelf = NULL;
 }

@@ -11,8 +11,7 @@
 
 #include "e2b.h"
 
-#define POSTPONED_MAX  4
-#define CLOCK_GRACE_MS 600000u
+#define POSTPONED_MAX 4
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* The newest first. */
@@ -185,6 +184,7 @@ bool sandbox_paused(const struct sandbox *sandbox)
 	if (own) {
 		own->state = SANDBOX_PAUSED;
 		own->paused_us = sandbox->paused_us;
+		own->paused_at = sandbox->paused_at;
 		memcpy(own->snapshot, sandbox->snapshot, sizeof(own->snapshot));
 	}
 	pthread_mutex_unlock(&lock);
@@ -247,22 +247,10 @@ void sandbox_leave(const char *id)
 	pthread_mutex_unlock(&lock);
 }
 
-/* By the calendar, which may be wrong when the host has just started: then there is some time to
- * set it right. */
-static bool is_stale(const struct sandbox *sandbox, int64_t now, uint32_t paused_ms)
-{
-	static int64_t begun;
-	uint64_t now_us = e2b_now_us();
-	begun = begun ? begun : now;
-	return now - begun >= (paused_ms < CLOCK_GRACE_MS ? paused_ms : CLOCK_GRACE_MS) &&
-	       now_us > sandbox->paused_us &&
-	       now_us - sandbox->paused_us >= (uint64_t)paused_ms * 1000;
-}
-
 static bool is_over(const struct sandbox *sandbox, int64_t now, uint32_t paused_ms)
 {
 	return (sandbox->state == SANDBOX_RUNNING && now >= sandbox->deadline) ||
-	       (sandbox->state == SANDBOX_PAUSED && is_stale(sandbox, now, paused_ms));
+	       (sandbox->state == SANDBOX_PAUSED && elapsed_ms() - sandbox->paused_at >= paused_ms);
 }
 
 bool sandbox_expired(uint32_t paused_ms, struct sandbox *copy)
