@@ -133,6 +133,53 @@ NOVA_API int nova_job_perform(nova_t *nova, uint32_t wait_ms, const nova_wait_op
  */
 NOVA_API int nova_job_get(nova_t *nova, const char *id, nova_job_t **ret_job, nova_error_t **error);
 
+/** Options of nova_job_list(). Since 0.1. */
+typedef struct nova_job_list_opts {
+	size_t size;          /**< sizeof(nova_job_list_opts) */
+	const char *function; /**< of this one, and of its versions and aliases; NULL: of all */
+	const char *owner;    /**< of this one, 1 to 200 bytes; "": nobody's; NULL: of all */
+	/** what the page before gave as `ret_next`; 0: begin with the newest */
+	uint64_t cursor;
+	uint32_t states; /**< in these: bits 1 << one of #nova_job_state; 0: in all */
+	uint32_t limit;  /**< as many at most, up to 1000; 0: 100 */
+	const nova_interrupt_t *interrupt; /**< ends the call; may be NULL */
+} nova_job_list_opts;
+#define NOVA_JOB_LIST_OPTS_INIT                                                                    \
+	{                                                                                          \
+		sizeof(nova_job_list_opts), 0, 0, 0, 0, 0, 0                                       \
+	}
+
+/**
+ * Lists jobs, the one that was handed in last first: those that wait or are under way, and those
+ * that have ended, as long as they are kept. They are without their payloads, outputs and client
+ * contexts, for which there is nova_job_get(). A page may have fewer than the limit, or none,
+ * though there are more: what it looks at is bounded, and so are its bytes. Jobs that are handed in
+ * meanwhile do not move the next page. A job that an earlier libnova, without lists, has handed in
+ * is there from when somebody begins it.
+ * @param nova the platform
+ * @param opts which; NULL: the first 100
+ * @param ret_jobs receives an array. Yours: free it with nova_job_list_free(). NULL if there are
+ * none
+ * @param ret_count receives their number
+ * @param ret_next receives the cursor of the next page; 0: this is the last one
+ * @return 0, or a code:
+ *  - NOVA_EINVAL: a bad option; the message names it
+ *  - NOVA_ECANCELED: by the token
+ *  - NOVA_EIO, NOVA_EPERM, NOVA_ENOTSUP, NOVA_ECORRUPT, NOVA_EBUSY, NOVA_ENOMEM: as of
+ *    nova_job_submit()
+ * Since 0.1.
+ */
+NOVA_API int nova_job_list(nova_t *nova, const nova_job_list_opts *opts, nova_job_t ***ret_jobs,
+	size_t *ret_count, uint64_t *ret_next, nova_error_t **error);
+
+/**
+ * Frees what nova_job_list() gave, with the jobs in it.
+ * @param jobs the array; NULL does nothing
+ * @param count their number
+ * Since 0.1.
+ */
+NOVA_API void nova_job_list_free(nova_job_t **jobs, size_t count);
+
 /**
  * The id of a job.
  * @param job may be NULL
@@ -159,7 +206,8 @@ NOVA_API int nova_job_state(const nova_job_t *job);
  * What the function has answered.
  * @param job may be NULL
  * @param ret_len receives the length. NULL: you do not ask
- * @return JSON text that lives as long as the job; NULL: there is none. Since 0.1.
+ * @return JSON text that lives as long as the job; NULL: there is none, or the job is from a list.
+ * Since 0.1.
  */
 NOVA_API const char *nova_job_output(const nova_job_t *job, size_t *ret_len);
 

@@ -107,7 +107,7 @@ static void line_give(struct jobs *jobs, struct line *line)
 		line_free(line);
 }
 
-static int ask(struct jobs *jobs, const struct redis_question *question, nova_error_t **error)
+int jobs_ask(struct jobs *jobs, const struct redis_question *question, nova_error_t **error)
 {
 	struct line *line = NULL;
 	int r = line_take(jobs, &line, error);
@@ -118,7 +118,7 @@ static int ask(struct jobs *jobs, const struct redis_question *question, nova_er
 	return r;
 }
 
-static int fail_strange(nova_error_t **error)
+int job_fail_strange(nova_error_t **error)
 {
 	return nova_fail(error, NOVA_ECORRUPT,
 		"Redis has a job that is none: does somebody else use the keys " JOB_STREAM
@@ -150,7 +150,7 @@ static int take_id(void *userdata, const redisReply *reply, nova_error_t **error
 {
 	nova_job_t *job = userdata;
 	if (reply->type != REDIS_REPLY_STRING)
-		return fail_strange(error);
+		return job_fail_strange(error);
 	if (!strcmp(reply->str, "other"))
 		return nova_fail(error, NOVA_EEXIST,
 			"key: there is a job of '%s' with the key '%s' and another payload",
@@ -161,7 +161,7 @@ static int take_id(void *userdata, const redisReply *reply, nova_error_t **error
 			"performs them (nova_job_perform())?",
 			WAITING_MOST);
 	if (strlen(reply->str) != JOB_ID - 1)
-		return fail_strange(error);
+		return job_fail_strange(error);
 	memcpy(job->id, reply->str, JOB_ID);
 	return 0;
 }
@@ -202,7 +202,7 @@ int jobs_submit(struct jobs *jobs, nova_job_t *job, nova_error_t **error)
 	add(&w, job->context);
 	add(&w, job->owner);
 	add(&w, job->if_label);
-	return ask(jobs,
+	return jobs_ask(jobs,
 		&(struct redis_question){ w.list, w.count, .take = take_id, .userdata = job },
 		error);
 }
@@ -232,7 +232,7 @@ static int take_job(void *userdata, const redisReply *reply, nova_error_t **erro
 	if (reply->type == REDIS_REPLY_NIL)
 		return 0;
 	taken->job = job_read(reply, &bad);
-	return taken->job ? 0 : bad ? fail_strange(error) : nova_oom(error);
+	return taken->job ? 0 : bad ? job_fail_strange(error) : nova_oom(error);
 }
 
 static const redisReply *at(const redisReply *reply, size_t index)
@@ -252,7 +252,7 @@ static int take_entry(void *userdata, const redisReply *reply, nova_error_t **er
 	return at(entry, 0) && id && copy_text(at(entry, 0), taken->entry, ENTRY) &&
 			       copy_text(id, taken->id, JOB_ID) ?
 		       0 :
-		       fail_strange(error);
+		       job_fail_strange(error);
 }
 
 static int begin_on(struct jobs *jobs, struct line *line, struct taken *taken, nova_error_t **error)
@@ -302,7 +302,7 @@ static int wait_for_entry(struct jobs *jobs, struct taken *taken, uint64_t deadl
 							1);
 	const char *const words[] = { "XREADGROUP", "GROUP", JOB_GROUP, jobs->consumer, "COUNT",
 		"1", "BLOCK", ms, "STREAMS", JOB_STREAM, ">" };
-	return ask(jobs,
+	return jobs_ask(jobs,
 		&(struct redis_question){ words, ARRAY_LEN(words), .more_ms = SLICE_MS,
 			.stop = stop, .take = take_entry, .userdata = taken },
 		error);
@@ -362,7 +362,7 @@ static int take_state(void *userdata, const redisReply *reply, nova_error_t **er
 {
 	nova_job_t *job = userdata;
 	if (reply->type != REDIS_REPLY_STRING)
-		return fail_strange(error);
+		return job_fail_strange(error);
 	if (!strcmp(reply->str, "done"))
 		job->state = NOVA_JOB_DONE;
 	else if (!strcmp(reply->str, "dead"))
@@ -385,11 +385,11 @@ int jobs_finish(struct jobs *jobs, nova_job_t *job, enum job_end end, nova_error
 	uint64_t deadline = deadline_in_ms(FINISH_TRIES_MS);
 	if (end != JOB_BACK && end != JOB_LATER)
 		rest(jobs, end == JOB_HOST || end == JOB_ELSEWHERE);
-	int r = hash ? ask(jobs, &question, &failure) : nova_oom(&failure);
+	int r = hash ? jobs_ask(jobs, &question, &failure) : nova_oom(&failure);
 	while (r == NOVA_EIO && !deadline_passed(deadline)) {
 		nova_error_free(STEAL(failure));
 		sys_poll(NULL, 0, PAUSE_MS);
-		r = ask(jobs, &question, &failure);
+		r = jobs_ask(jobs, &question, &failure);
 	}
 	if (r < 0 && error)
 		*error = STEAL(failure);
@@ -412,7 +412,7 @@ static int take_fields(void *userdata, const redisReply *reply, nova_error_t **e
 			"there is no job '%s'; one that has ended is kept for a while only",
 			looked->id);
 	looked->job = job_read(reply, &bad);
-	return looked->job ? 0 : bad ? fail_strange(error) : nova_oom(error);
+	return looked->job ? 0 : bad ? job_fail_strange(error) : nova_oom(error);
 }
 
 int jobs_get(struct jobs *jobs, const char *id, nova_job_t **ret, nova_error_t **error)
@@ -420,7 +420,7 @@ int jobs_get(struct jobs *jobs, const char *id, nova_job_t **ret, nova_error_t *
 	struct looked looked = { id, NULL };
 	AUTO_FREE char *hash = str_format(JOB_PREFIX "%s", id);
 	const char *const words[] = { "HGETALL", hash };
-	int r = hash ? ask(jobs,
+	int r = hash ? jobs_ask(jobs,
 			       &(struct redis_question){
 				       words, 2, .take = take_fields, .userdata = &looked },
 			       error) :

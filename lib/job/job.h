@@ -60,4 +60,20 @@ int jobs_finish(struct jobs *jobs, nova_job_t *job, enum job_end end, nova_error
 /* NOVA_ENOTFOUND. */
 int jobs_get(struct jobs *jobs, const char *id, nova_job_t **ret_job, nova_error_t **error);
 
+struct jobs_query {
+	const char *function, *owner; /* NULL: any; "": nobody's */
+	uint32_t states;              /* bits 1 << enum nova_job_state; 0: all */
+	uint64_t below;               /* `next` of the page before; 0: the newest */
+	size_t most;                  /* jobs of a page, at least 1 */
+	const struct stop *stop;      /* ends it: NOVA_ECANCELED */
+};
+struct job_page {
+	nova_job_t **list; /* of nova_job_list_free() */
+	size_t count;
+	uint64_t next; /* 0: there are no more */
+};
+int jobs_list(struct jobs *jobs, const struct jobs_query *query, struct job_page *ret_page,
+	nova_error_t **error);
+void job_page_clear(struct job_page *page);
+
 #endif

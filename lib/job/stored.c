@@ -5,7 +5,7 @@
 #include "module/redis.h"
 #include "proto/proto.h"
 
-static const char *const states[] = {
+const char *const job_states[] = {
 	[NOVA_JOB_WAITING] = "waiting",
 	[NOVA_JOB_RUNNING] = "running",
 	[NOVA_JOB_DONE] = "done",
@@ -60,7 +60,7 @@ static bool take_state(const redisReply *fields, int *ret)
 {
 	const char *text = field(fields, "state");
 	for (int i = 0; text && i <= NOVA_JOB_DEAD; i++)
-		if (!strcmp(text, states[i])) {
+		if (!strcmp(text, job_states[i])) {
 			*ret = i;
 			return true;
 		}
@@ -114,6 +114,13 @@ nova_job_t *job_read(const redisReply *fields, bool *ret_bad)
 }
 
 /* --- what others see of it --- */
+
+void nova_job_list_free(nova_job_t **jobs, size_t count)
+{
+	for (size_t i = 0; jobs && i < count; i++)
+		nova_job_free(jobs[i]);
+	free(jobs);
+}
 
 void nova_job_free(nova_job_t *job)
 {
@@ -186,7 +193,7 @@ static int put_job(struct buf *b, const nova_job_t *job)
 	if (r == 0)
 		r = put_text(b, ",\"function\":", job->function);
 	if (r == 0)
-		r = put_text(b, ",\"state\":", states[job->state]);
+		r = put_text(b, ",\"state\":", job_states[job->state]);
 	if (r == 0)
 		r = put_text(b, ",\"key\":", job->key);
 	if (r == 0)

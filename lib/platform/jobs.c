@@ -12,6 +12,9 @@
 #define LEASE_MORE_MS 300000u
 #define KEEP_S        86400u
 #define KEEP_MOST     2592000u
+#define PAGE          100u
+#define PAGE_MOST     1000u
+#define STATES        ((1u << (NOVA_JOB_DEAD + 1)) - 1)
 
 static int check_jobs(nova_t *nova, nova_error_t **error)
 {
@@ -268,4 +271,50 @@ int nova_job_get(nova_t *nova, const char *id, nova_job_t **ret_job, nova_error_
 		return nova_fail(error, NOVA_EINVAL, "id: it is no id of a job");
 	int code = check_jobs(nova, error);
 	return code < 0 ? code : jobs_get(nova->jobs, id, ret_job, error);
+}
+
+/* --- lists --- */
+
+static int check_list(const nova_job_list_opts *o, nova_error_t **error)
+{
+	int code = opts_text("function", o->function, error);
+	if (code == 0 && o->function && !*o->function)
+		code = nova_fail(error, NOVA_EINVAL, "function: the name is empty");
+	if (code == 0 && o->owner && *o->owner)
+		code = check_text("owner", o->owner, error);
+	if (code == 0)
+		code = opts_most("cursor", o->cursor, INT64_MAX, error);
+	if (code == 0)
+		code = opts_most("limit", o->limit, PAGE_MOST, error);
+	if (code == 0 && o->states & ~STATES)
+		code = nova_fail(error, NOVA_EINVAL, "states has bits 0x%x, which are no states",
+			o->states & ~STATES);
+	return code;
+}
+
+int nova_job_list(nova_t *nova, const nova_job_list_opts *opts, nova_job_t ***ret_jobs,
+	size_t *ret_count, uint64_t *ret_next, nova_error_t **error)
+{
+	nova_job_list_opts o;
+	struct job_page page;
+	if (ANY_NULL(error, nova, ret_jobs, ret_count, ret_next))
+		return NOVA_EINVAL;
+	int code = opts_import(&o, sizeof(o), opts, "nova_job_list_opts", error);
+	if (code == 0)
+		code = check_list(&o, error);
+	if (code == 0)
+		code = check_jobs(nova, error);
+	if (code < 0)
+		return code;
+	const struct stop stop = { o.interrupt, NULL };
+	const struct jobs_query query = { o.function, o.owner, o.states, o.cursor,
+		o.limit ? o.limit : PAGE, &stop };
+	code = jobs_list(nova->jobs, &query, &page, error);
+	if (code < 0)
+		return code;
+	*ret_count = page.count;
+	*ret_next = page.next;
+	*ret_jobs = page.count ? STEAL(page.list) : NULL;
+	free(page.list);
+	return 0;
 }

@@ -58,6 +58,31 @@ class Jobs(HomeCase):
         self.assertIn("ValueError: no", self.job(job)["error"])
         self.assertIn("ValueError: no", self.novactl("job", "get", job["id"]).stdout)
 
+    def test_jobs_are_listed(self):
+        self.register("double", DOUBLE)
+        self.register("other", DOUBLE)
+        self.assertEqual(self.novactl_json("job", "list"), [])
+        first = self.submit("double", {"n": 1})
+        self.novactl("job", "work", "--wait", "0")
+        second, third = self.submit("other", {"n": 2}), self.submit("double", {"n": 3})
+        for words, jobs in (((), (third, second, first)), (("double",), (third, first)),
+                            (("-s", "done"), (first,)), (("-s", "waiting"), (third, second)),
+                            (("-s", "done", "-s", "waiting", "-n", "2"), (third, second)),
+                            (("--owner", ""), (third, second, first)),
+                            (("--owner", "ann"), ())):
+            found = self.novactl_json("job", "list", *words)
+            self.assertEqual([job["id"] for job in found], [job["id"] for job in jobs], words)
+            self.assertFalse(any("payload" in job or "output" in job for job in found))
+        shown = self.novactl("job", "list", "-n", "2")
+        self.assertRegex(shown.stdout, f"^ID .*\n{third['id']} +double +waiting +0 of 3 .*\n"
+                                       f"{second['id']} +other .*\n$")
+        self.assertIn("There may be more", shown.stderr)
+        self.assertNotIn("more", self.novactl("job", "list", "-n", "4").stderr)
+        self.refuses("not 'gone'", "job", "list", "--state", "gone", status=2)
+        self.refuses("function:", "job", "list", "", status=2)
+        self.redis.stop()
+        self.refuses("is away", "job", "list")
+
     def test_what_is_no_job_is_refused(self):
         self.register("double", DOUBLE)
         self.refuses("there is no function 'nobody'", "job", "submit", "nobody")

@@ -274,6 +274,32 @@ START_TEST(a_redis_that_is_emptied_or_lost_is_told_of_once_and_used_again)
 }
 END_TEST
 
+START_TEST(what_one_host_has_handed_in_another_lists_by_pages)
+{
+	nova_job_list_opts opts = NOVA_JOB_LIST_OPTS_INIT;
+	nova_job_t **jobs = NULL;
+	size_t count = 0, all = 0;
+	begin(_i);
+	nova_t *a = host("a"), *b = host("b");
+	ck_ok(add(a, "f", echo, &error));
+	opts.limit = 4;
+	if (!with->redis)
+		ck_fails_with(NOVA_ENOTSUP, "redis.addr",
+			nova_job_list(b, &opts, &jobs, &count, &opts.cursor, &error));
+	for (int i = 0; with->redis && i < 10; i++)
+		ck_ok(nova_job_submit(a, "f", NULL, NULL, NULL, &error));
+	do {
+		if (with->redis)
+			ck_ok(nova_job_list(b, &opts, &jobs, &count, &opts.cursor, &error));
+		all += count;
+		nova_job_list_free(jobs, count);
+	} while (opts.cursor);
+	ck_assert_uint_eq(all, with->redis ? 10 : 0);
+	nova_close(a);
+	nova_close(b);
+}
+END_TEST
+
 /* --- hosts that race --- */
 
 #define ROUNDS 10
@@ -724,6 +750,8 @@ static Suite *make_suite(void)
 		COMBINATIONS);
 	tcase_add_loop_test(tc, a_redis_that_refuses_the_password_or_the_database_ends_the_opening,
 		FIRST_WITH_REDIS, COMBINATIONS);
+	tcase_add_loop_test(
+		tc, what_one_host_has_handed_in_another_lists_by_pages, 0, COMBINATIONS);
 	tcase_add_loop_test(tc, a_redis_that_is_emptied_or_lost_is_told_of_once_and_used_again,
 		FIRST_WITH_REDIS, COMBINATIONS);
 	tcase_add_loop_test(tc, hosts_that_race_for_a_function_its_versions_and_its_alias_lose_none,

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* What hosts have in common in Redis: jobs (nova/job.h), and the copy of the log of calls. */
+#include "conform/jobhost.h"
 #include "job/internal.h"
 #include "module/redis.h"
 #include "platform/platform.h"
 #include "redis/redis.h"
 #include "redisserver.h"
-#include "vmtest.h"
 
 #define HANG_MS 20000u
 
-static const char greet[] = "def handler(event):\n    return {\"hello\": event.get(\"name\")}\n";
+const char greet[] = "def handler(event):\n    return {\"hello\": event.get(\"name\")}\n";
 static const char fail[] = "def handler(event):\n    raise ValueError(\"no\")\n";
 
-static struct platform a_host(void)
+struct platform a_host(void)
 {
 	return platform_open("redis.addr", redis_address, "redis.timeout", "5s", NULL);
+}
+
+void start_server(void)
+{
+	redis_start(NULL, NULL);
 }
 
 static nova_job_t *submit(nova_t *nova, const char *function, const char *payload)
@@ -64,7 +69,7 @@ static bool has_none(nova_t *nova)
 
 /* --- what the server has --- */
 
-static int take_number(void *userdata, const redisReply *reply, nova_error_t **ret_error)
+int take_number(void *userdata, const redisReply *reply, nova_error_t **ret_error)
 {
 	(void)ret_error;
 	ck_assert_int_eq(reply->type, REDIS_REPLY_INTEGER);
@@ -80,7 +85,7 @@ static int take_text(void *userdata, const redisReply *reply, nova_error_t **ret
 	return 0;
 }
 
-static void ask_server(const struct platform *p, const char *const *words, size_t count,
+void ask_server(const struct platform *p, const char *const *words, size_t count,
 	int (*take)(void *, const redisReply *, nova_error_t **), void *userdata)
 {
 	static const struct redis_use use = { "tests fail", 1 << 20 };
@@ -92,7 +97,7 @@ static void ask_server(const struct platform *p, const char *const *words, size_
 	redis_close(redis);
 }
 
-static long long number(const struct platform *p, const char *command, const char *key)
+long long number(const struct platform *p, const char *command, const char *key)
 {
 	long long found = -99;
 	ask_server(p, (const char *const[]){ command, key }, 2, take_number, &found);
@@ -920,6 +925,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, a_job_whose_server_is_back_in_time_is_finished);
 	tcase_add_test(tc, a_server_that_takes_no_writes_is_named);
 	tcase_add_loop_test(tc, what_answers_nonsense_gives_no_job, 0, ANSWERS);
+	add_tests_of_lists(tc);
 	tcase_add_test(tc, calls_are_copied_to_a_stream_of_their_function);
 	tcase_add_test(tc, calls_are_logged_whether_the_server_is_there_or_not);
 	suite_add_tcase(suite, tc);

@@ -24,6 +24,16 @@ static int get(nova_error_t **error)
 	return code;
 }
 
+static int list(nova_error_t **error)
+{
+	nova_job_t **jobs = NULL;
+	size_t count = 0;
+	uint64_t next = 0;
+	int code = nova_job_list(world.nova, NULL, &jobs, &count, &next, error);
+	nova_job_list_free(jobs, count);
+	return code;
+}
+
 /* Of none. */
 static int look(nova_error_t **error)
 {
@@ -39,6 +49,7 @@ const struct inject_case job_cases[] = {
 	{ "nova_job_submit nova_job_free", NULL, NULL, submit, NULL, .expected = NOVA_ENOTSUP },
 	{ "nova_job_perform", NULL, NULL, perform, NULL, .expected = NOVA_ENOTSUP },
 	{ "nova_job_get", NULL, NULL, get, NULL, .expected = NOVA_ENOTSUP },
+	{ "nova_job_list nova_job_list_free", NULL, NULL, list, NULL, .expected = NOVA_ENOTSUP },
 	{ "nova_job_to_json nova_job_id nova_job_error nova_job_output nova_job_state "
 	  "nova_job_owner",
 		NULL, NULL, look, NULL, .expected = NOVA_EINVAL, .silent = true },

@@ -28,10 +28,15 @@ static void make_jobs(void)
 
 static int hand_in_and_look(nova_t *nova, nova_error_t **error)
 {
-	nova_job_t *job = NULL, *found = NULL;
+	nova_job_t *job = NULL, *found = NULL, **jobs = NULL;
+	size_t count = 0;
+	uint64_t next = 0;
 	int code = nova_job_submit(nova, "f", "{}", NULL, &job, error);
 	if (code == 0)
 		code = nova_job_get(nova, nova_job_id(job), &found, error);
+	if (code == 0)
+		code = nova_job_list(nova, NULL, &jobs, &count, &next, error);
+	nova_job_list_free(jobs, count);
 	nova_job_free(job);
 	nova_job_free(found);
 	return code;
@@ -82,8 +87,8 @@ static int postgres(nova_error_t **error)
 }
 
 const struct inject_case server_cases[] = {
-	{ "nova_job_submit nova_job_get nova_job_free", make_jobs, NULL, jobs, NULL, .slow = true,
-		.swept = true, .remote = true },
+	{ "nova_job_submit nova_job_get nova_job_list nova_job_free", make_jobs, NULL, jobs, NULL,
+		.slow = true, .swept = true, .remote = true },
 	{ "nova_open nova_key_create nova_key_list nova_close", make_postgres, NULL, postgres, NULL,
 		.slow = true, .swept = true, .remote = true },
 	{ NULL },

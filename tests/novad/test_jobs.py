@@ -77,6 +77,30 @@ class Jobs(NovadCase):
         self.assertEqual(self.ask("GET", f"{API}/jobs/x").status, 400)
         self.stops(process)
 
+    def jobs(self, query=""):
+        page = self.gets(200, "GET", f"{API}/jobs{query}")
+        return [job["id"] for job in page["jobs"]], page["next_cursor"]
+
+    def test_jobs_are_listed_by_pages(self):
+        self.register("f", "def handler(event):\n    return event\n")
+        self.register("g", "def handler(event):\n    return event\n")
+        process = self.novad("--job-workers", "0")
+        self.assertEqual(self.jobs(), ([], None))
+        ids = [self.submit("g" if i == 2 else "f", b"1") for i in range(5)][::-1]
+        self.assertEqual(self.jobs("?limit=5"), (ids, None))
+        page, following = self.jobs("?limit=3")
+        self.assertEqual(page, ids[:3])
+        self.assertEqual(self.jobs(f"?limit=3&cursor={following}"), (ids[3:], None))
+        self.assertEqual(self.jobs("?function=g"), ([ids[2]], None))
+        self.assertEqual(self.jobs("?state=waiting&limit=5"), (ids, None))
+        self.assertEqual(self.jobs("?state=dead"), ([], None))
+        for query in ("state=gone", "limit=0", "limit=1001", "cursor=x", "cursor=-1", "function=",
+                      "what=1"):
+            self.assertEqual(self.ask("GET", f"{API}/jobs?{query}").status, 400, query)
+        self.redis.stop()
+        self.assertEqual(self.ask("GET", f"{API}/jobs").status, 500)
+        self.stops(process)
+
     def test_an_event_survives_a_novad_that_is_killed(self):
         self.register("f", "def handler(event):\n    return event\n")
         process = self.novad("--job-workers", "0")
@@ -144,9 +168,10 @@ class Jobs(NovadCase):
         del self.environment["NOVA_REDIS_ADDR"]
         self.register("f", "def handler(event):\n    return event\n")
         process = self.novad()
-        answer = self.ask("POST", f"{API}/functions/f/jobs", b"1")
-        self.assertEqual(answer.status, 501, answer)
-        self.assertIn("redis.addr", answer.json()["error"])
+        for answer in (self.ask("POST", f"{API}/functions/f/jobs", b"1"),
+                       self.ask("GET", f"{API}/jobs")):
+            self.assertEqual(answer.status, 501, answer)
+            self.assertIn("redis.addr", answer.json()["error"])
         self.stops(process)
 
 

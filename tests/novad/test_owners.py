@@ -434,6 +434,27 @@ class Jobs(OwnersCase):
                                   f"{API}/jobs/{self.job('alice', 'common')}")["key"], "")
         self.stops(process)
 
+    def jobs(self, who, query=""):
+        page = self.has(who, 200, "GET", f"{API}/jobs{query}")
+        return [job["id"] for job in page["jobs"]]
+
+    def test_a_key_lists_its_own_jobs_and_an_admin_all_or_those_of_one(self):
+        process = self.novad(*self.words, "--job-workers", "0")
+        self.function("alice", "hers")
+        self.function("bob", "his")
+        first, his, second = (self.job("alice", "hers"), self.job("bob", "his"),
+                              self.job("alice", "hers"))
+        self.assertEqual(self.jobs("alice"), [second, first])
+        self.assertEqual(self.jobs("bob"), [his])
+        self.assertEqual(self.jobs("bob", "?function=hers"), [])
+        self.assertEqual(self.jobs("root"), [second, his, first])
+        alice = self.has("alice", 200, "GET", f"{API}/jobs/{first}")["owner"]
+        self.assertEqual(self.jobs("root", f"?owner={alice}"), [second, first])
+        self.assertEqual(self.jobs("alice", f"?owner={alice}"), [second, first])
+        for query in (f"?owner={alice}", "?owner=x"):
+            self.has("bob", 403, "GET", f"{API}/jobs{query}")
+        self.stops(process)
+
     def state(self, who, job):
         return self.has(who, 200, "GET", f"{API}/jobs/{job}")["state"]
 

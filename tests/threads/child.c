@@ -236,6 +236,10 @@ static void judge_key_calls(void)
 	REFUSES(nova_job_submit, s.p.nova, "f", NULL, NULL, &job);
 	REFUSES(nova_job_perform, s.p.nova, 0, NULL, &job);
 	REFUSES(nova_job_get, s.p.nova, "00000000-0000-4000-8000-000000000000", &job);
+	nova_job_t **jobs;
+	uint64_t next;
+	REFUSES(nova_job_list, s.p.nova, NULL, &jobs, &count, &next);
+	RETURNS(nova_job_list_free, NULL, 0);
 	RETURNS(nova_job_free, NULL);
 	RETURNS(nova_job_id, NULL);
 	RETURNS(nova_job_state, NULL);

@@ -5,12 +5,16 @@
 
 #include "novactl.h"
 
-#define SLICE_MS 60000u /* of waiting without an end */
-#define AWAY_MS  500
+#define SLICE_MS  60000u /* of waiting without an end */
+#define AWAY_MS   500
+#define LIST_MOST 100u
+#define PAGE_MOST 1000u
 
 static struct {
 	const char *payload, *key;
 	uint32_t attempts, lease_ms, keep_ms, wait_ms, most;
+	const char *owner;
+	struct text_list states;
 } given = { .payload = "{}", .wait_ms = UINT32_MAX };
 
 static const struct opt submit_options[] = {
@@ -25,6 +29,15 @@ static const struct opt submit_options[] = {
 		&given.lease_ms },
 	{ OPT_DURATION, 0, "keep", "TIME", "how long it is kept once it has ended [24h]",
 		&given.keep_ms },
+	{ OPT_END, 0, NULL, NULL, NULL, NULL },
+};
+
+static const struct opt list_options[] = {
+	{ OPT_LIST, 's', "state", "STATE",
+		"only those that are waiting, running, done or dead; may be repeated",
+		&given.states },
+	{ OPT_TEXT, 0, "owner", "TEXT", "only those of this owner; '' is nobody", &given.owner },
+	{ OPT_NUMBER, 'n', "limit", "N", "N at most [100]", &given.most },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
 
@@ -151,6 +164,87 @@ static int get_run(char **args, int count)
 	return STATUS_OK;
 }
 
+/* --- list --- */
+
+/* As the bits of nova_job_list_opts. */
+static int read_states(uint32_t *ret_states)
+{
+	static const char *const words[] = { "waiting", "running", "done", "dead" };
+	*ret_states = 0;
+	for (size_t i = 0; i < given.states.count; i++) {
+		size_t state = 0;
+		while (state < ARRAY_LEN(words) && strcmp(words[state], given.states.items[i]))
+			state++;
+		if (state == ARRAY_LEN(words))
+			return usage_error(&verb_job_list,
+				"--state is waiting, running, done or dead, and not '%s'",
+				given.states.items[i]);
+		*ret_states |= 1u << state;
+	}
+	return STATUS_OK;
+}
+
+/* Pages of the library's until there are as many as are wanted. */
+static int collect(nova_t *nova, nova_job_list_opts *opts, json_t *all)
+{
+	const size_t most = given.most ? given.most : LIST_MOST;
+	nova_error_t *error = NULL;
+	opts->interrupt = interruptible();
+	do {
+		nova_job_t **jobs = NULL;
+		size_t count = 0, left = most - json_array_size(all);
+		opts->limit = left < PAGE_MOST ? (uint32_t)left : PAGE_MOST;
+		if (nova_job_list(nova, opts, &jobs, &count, &opts->cursor, &error) != 0)
+			return report(error);
+		for (size_t i = 0; i < count; i++)
+			json_array_append_new(all, job_json(jobs[i]));
+		nova_job_list_free(jobs, count);
+	} while (opts->cursor && json_array_size(all) < most);
+	return STATUS_OK;
+}
+
+static void show_jobs(const json_t *all)
+{
+	static const char *const headings[] = { "ID", "FUNCTION", "STATE", "ATTEMPTS", "SUBMITTED",
+		"OWNER" };
+	struct table table;
+	const json_t *job;
+	size_t i;
+	table_begin(&table, ARRAY_LEN(headings), headings);
+	json_array_foreach(all, i, job)
+	{
+		table_cell(&table, "%s", member_text(job, "id"));
+		table_cell(&table, "%s", member_text(job, "function"));
+		table_cell(&table, "%s", member_text(job, "state"));
+		table_cell(&table, "%d of %d", (int)member_number(job, "attempts"),
+			(int)member_number(job, "most_attempts"));
+		table_day(&table, (uint64_t)member_number(job, "submitted_us"));
+		table_cell(&table, "%s", member_text(job, "owner"));
+	}
+	table_end(&table);
+}
+
+static int list_run(char **args, int count)
+{
+	nova_job_list_opts opts = NOVA_JOB_LIST_OPTS_INIT;
+	int status = read_states(&opts.states);
+	if (status != STATUS_OK)
+		return status;
+	CLEANUP(nova_closep) nova_t *nova = session_open(&status);
+	if (!nova)
+		return status;
+	opts.function = count ? args[0] : NULL;
+	opts.owner = given.owner;
+	json_t *all = need(json_array());
+	status = collect(nova, &opts, all);
+	if (status == STATUS_OK && !print_structured(json_incref(all), NULL, &status))
+		show_jobs(all);
+	if (status == STATUS_OK && opts.cursor)
+		note("There may be more: --limit.");
+	json_decref(all);
+	return status;
+}
+
 /* --- work --- */
 
 struct work {
@@ -235,6 +329,21 @@ const struct verb verb_job_get = {
 	.min_args = 1,
 	.max_args = 1,
 	.run = get_run,
+};
+
+const struct verb verb_job_list = {
+	.name = "job list",
+	.args = "[FUNCTION]",
+	.purpose = "List jobs, the one that was handed in last first.",
+	.examples = "  novactl job list\n"
+		    "  novactl job list resize --state dead --limit 20 --json\n",
+	.notes = "Without what they were given and have answered: 'novactl job get' has that. What "
+		 "has ended\n"
+		 "is listed as long as it is kept.\n",
+	.options = list_options,
+	.completes_functions = true,
+	.max_args = 1,
+	.run = list_run,
 };
 
 const struct verb verb_job_work = {

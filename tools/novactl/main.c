@@ -84,6 +84,7 @@ static const struct verb *const table[] = {
 	&verb_unplug,
 	&verb_job_submit,
 	&verb_job_get,
+	&verb_job_list,
 	&verb_job_work,
 	&verb_export,
 	&verb_import,

@@ -305,6 +305,6 @@ extern const struct verb verb_register, verb_invoke, verb_run, verb_list, verb_g
 	verb_logs, verb_stats, verb_usage, verb_bill, verb_estimate, verb_kv_get, verb_kv_put,
 	verb_kv_delete, verb_kv_list, verb_file_get, verb_file_put, verb_file_delete,
 	verb_file_list, verb_push, verb_upload, verb_plug, verb_unplug, verb_job_submit,
-	verb_job_get, verb_job_work;
+	verb_job_get, verb_job_list, verb_job_work;
 
 #endif

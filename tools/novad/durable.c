@@ -18,6 +18,7 @@
 #define REST_MS 1000 /* after a failure, such as that Redis is away */
 
 #define JOB_KEY_MAX 200
+#define CURSOR_MAX  INT64_C(99999999999999999) /* so many digits a query's number may have */
 
 const struct field durable_query[] = {
 	{ "key", KIND_TEXT, "one job for all who hand in this function with this key",
@@ -27,6 +28,18 @@ const struct field durable_query[] = {
 		.min = 1000, .max = 86400000 },
 	{ "keep_s", KIND_NUMBER, "how long it is kept once it has ended; 86400", .min = 1,
 		.max = 2592000 },
+	{ NULL },
+};
+
+/* As enum nova_job_state. */
+static const char *const states[] = { "waiting", "running", "done", "dead", NULL };
+
+const struct field durable_list_query[] = {
+	{ "function", KIND_TEXT, "only calls of this function, and of its versions and aliases" },
+	{ "state", KIND_TEXT, "only those that are so far", .choices = states },
+	{ "owner", KIND_TEXT, "only of this owner, for admins; empty: of nobody" },
+	{ "limit", KIND_NUMBER, "at most so many; 100", .min = 1, .max = 1000 },
+	{ "cursor", KIND_NUMBER, "what the page before gave as next_cursor", .max = CURSOR_MAX },
 	{ NULL },
 };
 
@@ -171,6 +184,67 @@ static void get(struct job *job)
 	nova_error_free(error);
 }
 
+/* --- lists --- */
+
+/* An admin asks for all, or for an owner. False: it has been answered that a key may not ask for
+ * others. */
+static bool take_owner(struct job *job, const char **ret_owner)
+{
+	const char *own = job_owner(job), *asked = job_query(job, "owner");
+	*ret_owner = job_is_admin(job) ? asked : own;
+	if (job_is_admin(job) || (*own && (!asked || !strcmp(own, asked))))
+		return true;
+	job_problem(job, 403, "not_yours", "a key is told of its own jobs alone");
+	return false;
+}
+
+static uint32_t state_bits(const char *word)
+{
+	for (uint32_t i = 0; word && states[i]; i++)
+		if (!strcmp(word, states[i]))
+			return 1u << i;
+	return 0;
+}
+
+static json_t *job_json(const nova_job_t *listed)
+{
+	char *text = need(nova_job_to_json(listed));
+	json_t *json = need(json_loads(text, 0, NULL));
+	nova_free(text);
+	return json;
+}
+
+/* A page of the library's, which may have fewer than the limit, or none, though there are more. */
+static void list(struct job *job)
+{
+	nova_job_list_opts opts = NOVA_JOB_LIST_OPTS_INIT;
+	const char *cursor = job_query(job, "cursor");
+	nova_job_t **found = NULL;
+	nova_error_t *error = NULL;
+	uint64_t next = 0;
+	size_t count = 0;
+	if (!take_owner(job, &opts.owner))
+		return;
+	opts.function = job_query(job, "function");
+	opts.states = state_bits(job_query(job, "state"));
+	opts.limit = query_number(job, "limit");
+	opts.cursor = cursor ? strtoull(cursor, NULL, 10) : 0;
+	opts.interrupt = job_interrupt(job);
+	int code = nova_job_list(job_nova(job), &opts, &found, &count, &next, &error);
+	json_t *list = need(json_array());
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, job_json(found[i]));
+	nova_job_list_free(found, count);
+	if (code != 0)
+		job_fail_by(job, error);
+	else
+		job_answer(job, json_pack("{s:O,s:o}", "jobs", list, "next_cursor",
+					next ? json_integer((json_int_t)next) : json_null()));
+	json_decref(list);
+	nova_error_free(error);
+}
+
+const struct job_verb verb_durable_list = { .name = "list", .work = list };
 const struct job_verb verb_durable_submit = { .name = "submit", .work = submit };
 const struct job_verb verb_durable_get = { .name = "get", .work = get };
 

@@ -124,6 +124,10 @@ const struct route routes[] = {
 	{ "POST", "/functions/{id}/jobs", "submitJob",
 		"Hand in a call, with the body as its event, for whichever host has time",
 		ROUTE_RAW, .verb = &verb_durable_submit, .query = durable_query, .answer = "id" },
+	{ "GET", "/jobs", "listJobs",
+		"Jobs, the one that was handed in last first, without events and outputs",
+		.verb = &verb_durable_list, .query = durable_list_query,
+		.answer = "jobs, and next_cursor if there are more" },
 	{ "GET", "/jobs/{id}", "getJob", "How far a job is, and what has come of it",
 		.verb = &verb_durable_get, .answer = "the job: nova/job.h" },
 

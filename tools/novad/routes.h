@@ -149,8 +149,8 @@ extern const struct job_verb verb_kept_list, verb_kept_get, verb_kept_put, verb_
 	verb_kept_file_list, verb_kept_file_get, verb_kept_file_put, verb_kept_file_delete;
 
 /* durable.c */
-extern const struct field durable_query[];
-extern const struct job_verb verb_durable_submit, verb_durable_get;
+extern const struct field durable_query[], durable_list_query[];
+extern const struct job_verb verb_durable_submit, verb_durable_get, verb_durable_list;
 /* Hands in the body as the event of a function; 202, and a header with the id. After a failure
  * there is an error, or it has been answered. */
 int durable_submit(

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from ctypes import (POINTER, addressof, byref, c_char_p, c_int, c_size_t, c_uint64,
                     c_void_p, cast, pointer)
 from datetime import datetime
-from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional,
-                    Sequence, Tuple, Union)
+from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping,
+                    Optional, Sequence, Tuple, Union)
 
 from . import _call, _ffi, errors
 from ._aliases import Alias, list_aliases, take_alias
@@ -32,7 +32,7 @@ from ._instance import Instance
 from ._interrupt import Interrupt, interruptible, pointer_of
 from ._invocations import (Invocation, Summary, list_invocations, list_options, list_summaries,
                            since_epoch, summary_options)
-from ._jobs import ask_for_job
+from ._jobs import ask_for_job, list_jobs
 from ._keys import Key, ask_for_key, list_keys, take_key
 from ._kv import Entry, KeptFile, Space
 from ._modules import Module, modules
@@ -343,6 +343,18 @@ class Nova:
         """A job as it is now."""
         with self._handle.using() as nova:
             return ask_for_job("nova_job_get", nova, text(id))
+
+    @interruptible()
+    def jobs(self, function: Optional[str] = None, *, states: Iterable[str] = (),
+             owner: Optional[str] = None, cursor: int = 0, limit: int = 100,
+             interrupt: Optional[Interrupt] = None) -> Tuple[List[Dict[str, Any]], int]:
+        """Jobs without payloads and outputs, the one that was handed in last first; and the
+        `cursor` of the next page, 0 if this is the last one. A page may have fewer than `limit`,
+        or none, though there are more. `states` are of "waiting", "running", "done" and "dead",
+        none: all; `owner` "" is nobody."""
+        with self._handle.using() as nova:
+            return list_jobs(nova, function, states, owner, cursor=cursor, limit=limit,
+                             interrupt=pointer_of(interrupt))
 
     def create_key(self, name: str, *, tier: Optional[str] = None, expires_us: int = 0,
                    rate: int = 0, period_ms: int = 0, burst: int = 0) -> Key:

@@ -302,6 +302,18 @@ class InvokeOpts(_Options):
     ]
 
 
+class JobListOpts(_Options):
+    _fields_ = [
+        ("size", c_size_t),
+        ("function", c_char_p),
+        ("owner", c_char_p),
+        ("cursor", c_uint64),
+        ("states", c_uint32),
+        ("limit", c_uint32),
+        ("interrupt", c_void_p),
+    ]
+
+
 class JobOpts(_Options):
     _fields_ = [
         ("size", c_size_t),
@@ -870,6 +882,10 @@ FUNCTIONS = {
     "nova_job_perform": (c_int, [
         c_void_p, c_uint32, POINTER(WaitOpts), POINTER(c_void_p), POINTER(c_void_p)]),
     "nova_job_get": (c_int, [c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "nova_job_list": (c_int, [
+        c_void_p, POINTER(JobListOpts), POINTER(POINTER(c_void_p)), POINTER(c_size_t), c_void_p,
+        POINTER(c_void_p)]),
+    "nova_job_list_free": (None, [POINTER(c_void_p), c_size_t]),
     "nova_job_id": (c_char_p, [c_void_p]),
     "nova_job_owner": (c_char_p, [c_void_p]),
     "nova_job_state": (c_int, [c_void_p]),

@@ -178,6 +178,20 @@ class Functions(PlatformCase):
             self.assertEqual((done["id"], done["state"]), (made["id"], "done"))
             self.assertEqual(other.job(made["id"])["output"], {"message": "Hello, you!"})
             self.assertEqual(other.perform_job(), {})
+            newest = other.submit_job("f", {"name": "me"}, owner="ann")
+            page, following = other.jobs(limit=1)
+            self.assertEqual([job["id"] for job in page], [newest["id"]])
+            self.assertNotIn("payload", page[0])
+            page, following = other.jobs(cursor=following)
+            self.assertEqual(([job["id"] for job in page], following), ([made["id"]], 0))
+            for which, jobs in (({"states": ["done"]}, [made]), ({"owner": "ann"}, [newest]),
+                                ({"function": "g"}, []), ({"states": ["dead"]}, [])):
+                self.assertEqual([job["id"] for job in other.jobs(**which)[0]],
+                                 [job["id"] for job in jobs], which)
+            with self.assertRaisesRegex(ValueError, "'gone' is none"):
+                other.jobs(states=["gone"])
+            with self.assertRaisesRegex(errors.InvalidArgument, "limit is 1001"):
+                other.jobs(limit=1001)
 
     def test_keys(self):
         made = self.nova.create_key("ci", tier="gold")
