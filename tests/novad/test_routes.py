@@ -454,6 +454,22 @@ class Functions(NovadCase):
         for query in ("limit=0", "limit=1001", "limit=x", "limit=", "cursor=%00", "x=1", "limit=%"):
             self.is_refused(400, "invalid", "GET", f"{API}/functions?{query}")
 
+    def test_a_page_of_large_functions_ends_before_its_limit(self):
+        self.novad()
+        for number in range(80):
+            self.gets(201, "POST", f"{API}/functions", {
+                "name": f"f{number:02}", "runtime": "shell", "code": "echo 1",
+                "env_vars": {"TEXT": "x" * 60000}})
+        names, cursor, sizes = [], "", []
+        while cursor is not None:
+            page = self.gets(200, "GET", f"{API}/functions?limit=1000&cursor={cursor}")
+            names += [one["name"] for one in page["functions"]]
+            sizes.append(len(json.dumps(page)))
+            cursor = page["next_cursor"]
+        self.assertEqual(names, [f"f{number:02}" for number in range(80)])
+        self.assertEqual(len(sizes), 2)
+        self.assertLess(sizes[0], 5 << 20)
+
     def test_code_that_cannot_be_loaded_is_refused(self):
         self.novad()
         problem = self.is_refused(422, "function_failed", "POST", f"{API}/functions", {

@@ -408,16 +408,23 @@ static void get(struct job *job)
 	nova_function_free(function);
 }
 
-/* Those of a page of the library's that are there for who asks. False: the list is full. */
+/* What a page may have of JSON. A function may have 64 KiB of variables, and thousands may be asked
+ * for at once: all of them would be in memory, twice. */
+#define PAGE_BYTES (4u << 20)
+#define PORTION    64u /* of functions that are read at once */
+
+/* Those of a portion that are there for who asks. False: the page is full. */
 static bool add_shown(
 	struct job *job, struct function_page *page, nova_function_t **all, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!function_is_shown(job, all[i]))
 			continue;
-		if (json_array_size(page->list) == page->most)
+		if (json_array_size(page->list) == page->most || page->bytes >= PAGE_BYTES)
 			return false;
-		json_array_append_new(page->list, page->describe(job, all[i]));
+		json_t *one = page->describe(job, all[i]);
+		page->bytes += json_dumpb(one, NULL, 0, JSON_COMPACT);
+		json_array_append_new(page->list, one);
 		snprintf(page->last, sizeof(page->last), "%s", nova_function_name(all[i]));
 	}
 	return true;
@@ -437,7 +444,7 @@ bool functions_page(
 		opts.labels = &label;
 		opts.labels_count = label != NULL;
 		opts.after = after;
-		opts.limit = (uint32_t)page->most + 1;
+		opts.limit = page->most < PORTION ? (uint32_t)page->most + 1 : PORTION;
 		nova_function_list(job_nova(job), &opts, &all, &count, &error);
 		more = count == opts.limit;
 		room = add_shown(job, page, all, count);

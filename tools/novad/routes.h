@@ -112,6 +112,7 @@ struct function_page {
 	size_t most;
 	json_t *(*describe)(const struct job *job, const nova_function_t *function);
 	json_t *list; /* to be freed in any case */
+	size_t bytes; /* of what is in it, as JSON */
 	char last[65];
 	bool is_last;
 };
