@@ -125,6 +125,19 @@ class Mistakes(HomeCase):
             with self.subTest(words):
                 self.refuses(part, *words, status=2)
 
+    def test_what_cannot_be_0_is_refused_as_0(self):
+        for words in (["register", "x", "-r", "python", "-c", HELLO, "--memory", "0"],
+                      ["update", "x", "--timeout", "0"], ["update", "x", "--vcpus", "0"],
+                      ["invoke", "x", "--timeout", "0ms"],
+                      ["list", "--limit", "0"], ["logs", "x", "--since", "0"],
+                      ["kv", "put", "x", "k", "--ttl", "0"],
+                      ["kv", "delete", "x", "k", "--if-version", "0"],
+                      ["apikey", "create", "x", "--days", "0"],
+                      ["alias", "set", "x", "prod", "1", "--second", "0"],
+                      ["job", "submit", "x", "--attempts", "0"]):
+            with self.subTest(words):
+                self.refuses(f"{words[-2]} cannot be 0; leave it out", *words, status=2)
+
     def test_with_json_errors_are_json_on_stderr(self):
         self.assertEqual(self.error_of("lst", status=2)["name"], "NOVA_EINVAL")
         error = self.error_of("get", "nobody", status=1)
@@ -351,6 +364,21 @@ class Store(HomeCase):
         self.novactl("update", "hello", "--reset", "rate", "--reset", "rate_period_ms",
                      "--reset", "rate_burst")
         self.assertNotIn("Rate", self.novactl("get", "hello").stdout)
+
+    def test_what_is_updated_to_0_is_0(self):
+        self.environment["NOVA_ENGINE"] = "firecracker"  # fake refuses limits
+        self.register("hello", HELLO, "python", "--rate", "5", "--rate-period", "60s",
+                      "--rate-burst", "9", "--min-replicas", "2", "--init-timeout", "45",
+                      "--disk-iops", "100", "--net-rx-bandwidth", "1M", "--check", "never")
+        made = self.novactl_json("update", "hello", "--rate-burst", "0", "--check", "never")
+        self.assertEqual((made["limits"]["rate"], made["limits"]["rate_burst"]), (5, 0))
+        made = self.novactl_json(
+            "update", "hello", "--rate", "0", "--min-replicas", "0", "--init-timeout", "0",
+            "--disk-iops", "0", "--memory", "256", "--check", "never")
+        limits = made["limits"]
+        self.assertEqual((limits["rate"], limits["rate_period_ms"], limits["disk_iops"]), (0, 0, 0))
+        self.assertEqual((made["min_replicas"], made["init_timeout_s"]), (0, 0))
+        self.assertEqual((made["memory_mb"], limits["net_rx_bandwidth"]), (256, 1 << 20))
 
     def test_delete_forgets_the_function(self):
         self.register("one", HELLO)

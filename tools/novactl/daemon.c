@@ -21,7 +21,7 @@ static const struct opt options[] = {
 		&given.socket },
 	{ OPT_TEXT, 0, "http", "ADDRESS",
 		"serve HTTP there instead, as novad does: 8080, or 127.0.0.1:8080", &given.http },
-	{ OPT_DURATION, 0, "stop-timeout", "TIME",
+	{ OPT_DURATION | OPT_FROM_0, 0, "stop-timeout", "TIME",
 		"how long calls under way may go on when it is stopped [10s]", &given.stop_ms },
 	{ OPT_DURATION, 0, "client-timeout", "TIME",
 		"how long a client may take until its request is there [10s]", &given.client_ms },

@@ -42,8 +42,8 @@ static const struct opt list_options[] = {
 };
 
 static const struct opt work_options[] = {
-	{ OPT_DURATION, 'w', "wait", "TIME", "end when there was no job for so long [never]",
-		&given.wait_ms },
+	{ OPT_DURATION | OPT_FROM_0, 'w', "wait", "TIME",
+		"end when there was no job for so long [never]", &given.wait_ms },
 	{ OPT_NUMBER, 'n', "limit", "N", "end after N jobs [never]", &given.most },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };

@@ -31,6 +31,7 @@ struct text_list {
 	const char **items;
 	size_t count;
 };
+void text_list_add(struct text_list *list, const char *item);
 
 enum opt_kind {
 	OPT_END = 0,
@@ -42,12 +43,13 @@ enum opt_kind {
 	OPT_SIZE,     /* uint64_t: bytes or a rate; K, M, G behind the number are powers of 1024 */
 	OPT_MEMORY,   /* uint32_t, MB: "512", "512M", "0.5G" */
 	OPT_DURATION, /* uint32_t, milliseconds: "500ms", "2s", "1m"; a bare number is seconds */
-	OPT_LONG_DURATION, /* uint64_t, the same */
+	OPT_LONG_DURATION,   /* uint64_t, the same */
+	OPT_FROM_0 = 1 << 8, /* with a kind of numbers: 0 is a value, too */
 };
 
 struct opt {
-	enum opt_kind kind;
-	char letter; /* 0: none */
+	unsigned kind; /* enum opt_kind */
+	char letter;   /* 0: none */
 	const char *name;
 	const char *arg; /* how help calls the value; NULL for a flag */
 	const char *help;
@@ -92,6 +94,8 @@ static inline const struct opt *more_options(const struct verb *verb)
 const struct opt *property_options(void);
 /* Puts what was given by them in its place; STATUS_USAGE after telling what is wrong. */
 int properties_given(const struct verb *verb, nova_function_opts *opts);
+/* Adds the names of those that were given as 0, which the options of the library cannot say. */
+void properties_zeroed(struct text_list *names);
 void properties_show(const nova_function_t *function);
 /* When a function is checked, an enum nova_check; -1 after telling what is wrong. */
 int check_of(const struct verb *verb, const char *word);
@@ -100,6 +104,8 @@ int check_of(const struct verb *verb, const char *word);
  * moved to the end of argv; their index comes back. Returns 0, or STATUS_USAGE after telling what
  * is wrong. */
 int options_parse(const struct verb *verb, int argc, char **argv, int *ret_first);
+/* Whether the command line had the option of this target. */
+bool option_given(const void *target);
 /* The candidate nearest to a mistyped word, or NULL if none is near. */
 const char *nearest_word(const char *word, const char *const *list, size_t count);
 

@@ -9,6 +9,8 @@
 #define MAX_OPTIONS 48
 #define FIRST_LONG  256 /* values of long options lie above every letter */
 
+static const void *targets[MAX_OPTIONS]; /* of those that were given */
+
 struct parser {
 	const struct opt *specs[MAX_OPTIONS];
 	struct option longs[MAX_OPTIONS + 1];
@@ -114,10 +116,18 @@ static const struct unit time_units[] = {
 	{ NULL, 0 },
 };
 
-static void list_add(struct text_list *list, const char *item)
+void text_list_add(struct text_list *list, const char *item)
 {
 	list->items = need(realloc(list->items, (list->count + 1) * sizeof(*list->items)));
 	list->items[list->count++] = item;
+}
+
+/* Inside, 0 is what was not given. */
+static int refuse_0(const struct verb *verb, const struct opt *spec, uint64_t number)
+{
+	if (number || spec->kind & OPT_FROM_0)
+		return 0;
+	return usage_error(verb, "--%s cannot be 0; leave it out for its default", spec->name);
 }
 
 static int set_number(const struct verb *verb, const struct opt *spec, const char *text)
@@ -127,7 +137,7 @@ static int set_number(const struct verb *verb, const struct opt *spec, const cha
 		return usage_error(verb, "--%s: '%s' is not a whole number from 0 to %u",
 			spec->name, text, UINT32_MAX);
 	*(uint32_t *)spec->target = (uint32_t)number;
-	return 0;
+	return refuse_0(verb, spec, number);
 }
 
 static int set_size(const struct verb *verb, const struct opt *spec, const char *text)
@@ -136,7 +146,7 @@ static int set_size(const struct verb *verb, const struct opt *spec, const char 
 		return usage_error(verb,
 			"--%s: '%s' is not a size such as 1048576, 512K, 16M or 0.5G", spec->name,
 			text);
-	return 0;
+	return refuse_0(verb, spec, *(uint64_t *)spec->target);
 }
 
 static int set_memory(const struct verb *verb, const struct opt *spec, const char *text)
@@ -147,7 +157,7 @@ static int set_memory(const struct verb *verb, const struct opt *spec, const cha
 			"--%s: '%s' is not a whole number of MB such as 512, 512M or 0.5G",
 			spec->name, text);
 	*(uint32_t *)spec->target = (uint32_t)mb;
-	return 0;
+	return refuse_0(verb, spec, mb);
 }
 
 static int set_long_duration(const struct verb *verb, const struct opt *spec, const char *text)
@@ -155,7 +165,7 @@ static int set_long_duration(const struct verb *verb, const struct opt *spec, co
 	if (!parse_scaled(text, time_units, UINT64_MAX, spec->target))
 		return usage_error(verb, "--%s: '%s' is not a time such as 30, 500ms, 90s or 2m",
 			spec->name, text);
-	return 0;
+	return refuse_0(verb, spec, *(uint64_t *)spec->target);
 }
 
 static int set_duration(const struct verb *verb, const struct opt *spec, const char *text)
@@ -165,12 +175,12 @@ static int set_duration(const struct verb *verb, const struct opt *spec, const c
 		return usage_error(verb, "--%s: '%s' is not a time such as 30, 500ms, 90s or 2m",
 			spec->name, text);
 	*(uint32_t *)spec->target = (uint32_t)ms;
-	return 0;
+	return refuse_0(verb, spec, ms);
 }
 
 static int set_option(const struct verb *verb, const struct opt *spec, const char *text)
 {
-	switch (spec->kind) {
+	switch (spec->kind & ~(unsigned)OPT_FROM_0) {
 	case OPT_FLAG:
 		*(bool *)spec->target = true;
 		return 0;
@@ -181,7 +191,7 @@ static int set_option(const struct verb *verb, const struct opt *spec, const cha
 		*(const char **)spec->target = text;
 		return 0;
 	case OPT_LIST:
-		list_add(spec->target, text);
+		text_list_add(spec->target, text);
 		return 0;
 	case OPT_NUMBER:
 		return set_number(verb, spec, text);
@@ -193,10 +203,25 @@ static int set_option(const struct verb *verb, const struct opt *spec, const cha
 		return set_duration(verb, spec, text);
 	case OPT_LONG_DURATION:
 		return set_long_duration(verb, spec, text);
-	case OPT_END:
-		break;
+	default:
+		return STATUS_USAGE;
 	}
-	return STATUS_USAGE;
+}
+
+static void mark_given(const void *target)
+{
+	size_t i = 0;
+	while (i < MAX_OPTIONS - 1 && targets[i] && targets[i] != target)
+		i++;
+	targets[i] = target;
+}
+
+bool option_given(const void *target)
+{
+	for (size_t i = 0; i < MAX_OPTIONS && targets[i]; i++)
+		if (targets[i] == target)
+			return true;
+	return false;
 }
 
 /* "--paylod=x": says so, and which option is near. */
@@ -243,6 +268,7 @@ int options_parse(const struct verb *verb, int argc, char **argv, int *ret_first
 			return usage_error(verb, "--%s needs a value (%s)", spec->name, spec->arg);
 		if (set_option(verb, spec, optarg) != 0)
 			return STATUS_USAGE;
+		mark_given(spec->target);
 	}
 	*ret_first = optind;
 	return 0;

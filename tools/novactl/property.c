@@ -19,7 +19,7 @@ static bool is_time(const nova_property *p)
 	return p->unit == NOVA_UNIT_SECONDS || p->unit == NOVA_UNIT_MILLISECONDS;
 }
 
-static enum opt_kind kind_of(const nova_property *p)
+static enum opt_kind type_of(const nova_property *p)
 {
 	switch (p->type) {
 	case NOVA_PROPERTY_LIST:
@@ -38,6 +38,11 @@ static enum opt_kind kind_of(const nova_property *p)
 static bool is_number(const nova_property *p)
 {
 	return p->type == NOVA_PROPERTY_U32 || p->type == NOVA_PROPERTY_U64;
+}
+
+static unsigned kind_of(const nova_property *p)
+{
+	return type_of(p) | (is_number(p) && !p->least ? OPT_FROM_0 : 0u);
 }
 
 /* Of a rate by itself, of which 0 is no limit. */
@@ -73,7 +78,7 @@ const struct opt *property_options(void)
 static void put(const nova_property *p, const union value *value, void *at)
 {
 	uint32_t time = p->unit == NOVA_UNIT_SECONDS ? value->u32 / 1000 : value->u32;
-	switch (kind_of(p)) {
+	switch (type_of(p)) {
 	case OPT_LIST:
 		memcpy(at, &value->list.items, sizeof(value->list.items));
 		memcpy((char *)at + sizeof(value->list.items), &value->list.count,
@@ -102,6 +107,14 @@ int properties_given(const struct verb *verb, nova_function_opts *opts)
 		put(p, &given[i], (char *)opts + p->offset);
 	}
 	return STATUS_OK;
+}
+
+void properties_zeroed(struct text_list *names)
+{
+	const nova_property *p;
+	for (size_t i = 0; i < MOST && (p = nova_property_get(i)) != NULL; i++)
+		if (is_number(p) && option_given(&given[i]) && !given[i].u64)
+			text_list_add(names, p->name);
 }
 
 /* --- shown --- */

@@ -20,7 +20,7 @@ static const struct opt add_options[] = {
 	{ OPT_MEMORY, 'm', "memory", "MB", "memory of functions that do not say",
 		&given.memory_mb },
 	{ OPT_DURATION, 't', "timeout", "TIME", "time limit of their calls", &given.timeout_ms },
-	{ OPT_DURATION, 0, "init-timeout", "TIME", "time limit of their imports",
+	{ OPT_DURATION | OPT_FROM_0, 0, "init-timeout", "TIME", "time limit of their imports",
 		&given.init_timeout_ms },
 	{ OPT_FLAG, 0, "replace", NULL, "take the place of another runtime of that name",
 		&given.replace },

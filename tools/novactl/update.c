@@ -36,6 +36,22 @@ static void fill(nova_function_opts *change, int check)
 	change->interrupt = interruptible();
 }
 
+/* All that are given as 0, which is their default. Without a rate its period and burst mean
+ * nothing. */
+static void reset_zeroed(void)
+{
+	struct text_list zeroed = { 0 };
+	properties_zeroed(&zeroed);
+	for (size_t i = 0; i < zeroed.count; i++) {
+		text_list_add(&given.reset, zeroed.items[i]);
+		if (strcmp(zeroed.items[i], "rate") != 0)
+			continue;
+		text_list_add(&given.reset, "rate_period_ms");
+		text_list_add(&given.reset, "rate_burst");
+	}
+	free(zeroed.items);
+}
+
 static int run(char **args, int count)
 {
 	(void)count;
@@ -49,6 +65,7 @@ static int run(char **args, int count)
 	if (!nova)
 		return status;
 	fill(&change, check);
+	reset_zeroed();
 	opts.change = &change;
 	opts.reset = given.reset.items;
 	opts.reset_count = given.reset.count;

@@ -33,15 +33,17 @@ static const struct opt bill_options[] = {
 
 static const struct opt estimate_options[] = {
 	{ OPT_NUMBER, 0, "calls", "N", "so many calls (default: 1)", &given.calls },
-	{ OPT_DURATION, 0, "duration", "TIME", "each takes so long", &given.duration_ms },
+	{ OPT_DURATION | OPT_FROM_0, 0, "duration", "TIME", "each takes so long",
+		&given.duration_ms },
 	{ OPT_MEMORY, 'm', "memory", "MB", "its memory, if not that of the function",
 		&given.memory_mb },
 	{ OPT_NUMBER, 0, "vcpus", "N", "its processors, likewise", &given.vcpus },
 	{ OPT_TEXT, 0, "mode", "MODE",
 		"ephemeral, cached, checkpointed, branched or persistent (default: cached)",
 		&given.mode },
-	{ OPT_SIZE, 0, "egress", "SIZE", "each returns so much", &given.egress },
-	{ OPT_SIZE, 0, "snapshots", "SIZE", "snapshots of that size", &given.snapshot },
+	{ OPT_SIZE | OPT_FROM_0, 0, "egress", "SIZE", "each returns so much", &given.egress },
+	{ OPT_SIZE | OPT_FROM_0, 0, "snapshots", "SIZE", "snapshots of that size",
+		&given.snapshot },
 	{ OPT_NUMBER, 0, "days", "N", "kept for so many days (default: 30)", &given.days },
 	{ OPT_END, 0, NULL, NULL, NULL, NULL },
 };
