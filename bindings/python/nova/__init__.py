@@ -36,8 +36,8 @@ from ._jobs import ask_for_job, list_jobs
 from ._keys import Key, ask_for_key, list_keys, take_key
 from ._kv import Entry, KeptFile, Space
 from ._modules import Module, modules
-from ._options import (Content, instance_options, invoke_options, property_members, run_options,
-                       vm_options)
+from ._options import (Content, emptied, instance_options, invoke_options, property_members,
+                       run_options, vm_options)
 from ._queue import Call, Queue
 from ._results import Engine, Function, Probe, Result
 from ._runtimes import Runtime, list_runtimes, read_runtime, runtime_options
@@ -220,7 +220,8 @@ class Nova:
                find_links: Any = None, on_progress: Optional[OnProgress] = None,
                interrupt: Optional[Interrupt] = None, **properties: Any) -> Function:
         """Changes a function in place, and only what is given: `properties` as of register(),
-        of which a list is replaced as a whole. `reset` names properties that are to have their
+        of which a list is replaced as a whole; what is 0 or empty has its default again, and None
+        stays as it is. `reset` names properties that are to have their
         defaults again, as "env"; also "in_place", "keep_tmp" and
         "secrets_at_init". All else is as in register()."""
         tap = _call.ProgressTap(on_progress)
@@ -235,8 +236,9 @@ class Nova:
             | (_ffi.REGISTER_TEMPLATE if template else 0),
             **property_members("register", properties))
         _set_code(change, code)
+        resets = [*reset, *emptied(properties)]
         options = _ffi.FunctionUpdateOpts(
-            change=pointer(change), reset=text_array(list(reset)), reset_count=len(reset))
+            change=pointer(change), reset=text_array(resets), reset_count=len(resets))
         made = c_void_p()
         with self._handle.using() as nova:
             _call.check("nova_function_update", nova, text(name), byref(options), byref(made))

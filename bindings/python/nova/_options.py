@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 from ctypes import Array, c_char_p, c_void_p, cast
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import _ffi
 from ._call import OutputTap, environment, milliseconds, text, text_array
@@ -141,6 +141,13 @@ def run_options(tap: OutputTap, code: Content, *, data: Optional[bytes],
         timeout_ms=milliseconds(timeout), queue_timeout_ms=milliseconds(queue_timeout),
         network=text(network), request_id=text(request_id), on_output=tap.function,
         interrupt=pointer_of(interrupt), key=text(key))
+
+
+def emptied(given: Mapping[str, Any]) -> List[str]:
+    """Those given as 0 or as an empty list, which an option struct cannot tell from those that are
+    not given."""
+    return [name for name, value in given.items()
+            if name in NUMBERS + LISTS and value is not None and not value]
 
 
 def property_members(call: str, given: Mapping[str, Any]) -> Dict[str, Any]:

@@ -269,6 +269,13 @@ class Functions(PlatformCase):
         self.nova.update("rare", reset=["rate", "rate_period_ms", "rate_burst"])
         self.nova.invoke("rare")
 
+    def test_an_update_to_nothing_takes_away_what_was_there(self):
+        self.shell("f", "echo 1", env={"A": "1"}, min_replicas=2, rate=3)
+        kept = self.nova.update("f", rate=None, timeout_s=9)
+        self.assertEqual((kept.rate, kept.min_replicas, kept.env), (3, 2, {"A": "1"}))
+        gone = self.nova.update("f", rate=0, min_replicas=0, env={})
+        self.assertEqual((gone.rate, gone.min_replicas, gone.env), (0, 0, {}))
+
     def test_rates(self):
         made = self.nova.create_key("limited", rate=3, period_ms=60000)
         key = self.nova.check_key(made.text)
