@@ -98,7 +98,7 @@ static void remove_orphans(struct kv *kv, struct store *store)
 {
 	const struct transfer_ops *transfer = kv->base->ops->transfer;
 	struct transfer_lock *lock = NULL;
-	if (transfer->lock(kv->base, 0, &lock, NULL) < 0)
+	if (transfer->lock(kv->base, TRANSFER_CLEARS, 0, &lock, NULL) < 0)
 		return;
 	look_for_orphans(kv, store);
 	transfer->unlock(lock);

@@ -471,7 +471,7 @@ static int put_kept(struct import *i, nova_error_t **error)
 	return r < 0 ? r : i->kept_into->ops->transfer->restore(i->kept_into, &from, error);
 }
 
-/* There are no such functions, as long as nobody else imports: else it is left to who clears up. */
+/* There are no such functions, as long as nobody else imports: else it is left to who clears. */
 static void forget_kept(struct import *i)
 {
 	const char *id;
@@ -587,6 +587,14 @@ static int add_rows(struct import *i, bool rehearses, nova_error_t **error)
 	return store->ops->transfer->restore(store, &from, error);
 }
 
+/* The store has refused the rows. With other codes they may be there all the same: a server has not
+ * answered. */
+static bool is_refused(int code)
+{
+	return code == NOVA_EEXIST || code == NOVA_ECORRUPT || code == NOVA_EBUSY ||
+	       code == NOVA_EPERM || code == NOVA_ENOSPC;
+}
+
 /* All that comes before the rows. */
 static int prepare_import(struct import *i, nova_error_t **error)
 {
@@ -604,12 +612,14 @@ static int prepare_import(struct import *i, nova_error_t **error)
 	return r;
 }
 
-/* What failed with the rows may have been done all the same: a server has not answered. */
 static int import_all(struct import *i, nova_error_t **error)
 {
 	int r = prepare_import(i, error);
-	if (r == 0)
+	if (r == 0) {
 		r = add_rows(i, false, error);
+		if (is_refused(r))
+			forget_kept(i);
+	}
 	for (size_t n = 0; r < 0 && n < i->put.count; n++)
 		blob_drop(i->registry, i->put.items[n]);
 	return r;
@@ -623,7 +633,8 @@ static int begin_import(struct import *i, nova_error_t **error)
 	i->ids = json_object();
 	int r = i->hashes && i->ids ? tar_reader_new(i->path, &i->from, error) : nova_oom(error);
 	if (r == 0)
-		r = store->ops->transfer->lock(store, PATIENCE_MS, &i->lock, error);
+		r = store->ops->transfer->lock(
+			store, TRANSFER_IMPORTS, PATIENCE_MS, &i->lock, error);
 	if (r == 0)
 		r = blobs->ops->begin(blobs, &i->beside, error);
 	return r < 0 ? r : rows_new(i->beside, &i->rows, error);

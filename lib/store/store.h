@@ -493,15 +493,19 @@ struct transfer_source {
 };
 
 struct transfer_lock;
+enum transfer_work {
+	TRANSFER_IMPORTS,
+	TRANSFER_CLEARS, /* removes what functions keep that are not there */
+};
 
 struct transfer_ops {
 	/*
-	 * Of the store of functions: keeps others, on all hosts that share it, from importing, and
-	 * from removing what functions keep that are not there, until it is given back.
-	 * NOVA_EBUSY: another one has it, and still had after that time.
+	 * Of the store of functions: keeps others, on all hosts that share it, from importing and
+	 * from clearing until it is given back. NOVA_EBUSY: another one does so, and still did
+	 * after that time.
 	 */
-	int (*lock)(struct store *store, uint64_t patience_ms, struct transfer_lock **ret_lock,
-		nova_error_t **error);
+	int (*lock)(struct store *store, enum transfer_work work, uint64_t patience_ms,
+		struct transfer_lock **ret_lock, nova_error_t **error);
 	/* A server may have lost it. */
 	int (*check_lock)(struct transfer_lock *lock, nova_error_t **error);
 	void (*unlock)(struct transfer_lock *lock); /* NULL is accepted */

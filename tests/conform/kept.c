@@ -200,50 +200,95 @@ static int open_meanwhile(void *userdata, bool makes, struct store **ret_store, 
 	opts.key = "k";
 	ck_ok(kv_put(&other.kv, function->record.id, &opts, NULL, &error));
 	ck_fails_with(NOVA_EBUSY, "another import",
-		transfer->lock(other.registry.store, 0, &lock, &error));
+		transfer->lock(other.registry.store, TRANSFER_IMPORTS, 0, &lock, &error));
 	nova_function_free(function);
 	close_host(&other);
 	return kv_open(&importer->kv, makes, ret_store, e);
 }
 
-START_TEST(others_register_and_put_while_an_import_copies_what_functions_keep)
+/* An archive of one function, f, that keeps a key; the second store is empty. */
+static char *export_f(int which, char id[UUID_SIZE])
 {
-	AUTO_FREE char *archive = NULL;
 	struct host host;
 	nova_function_t *function = NULL;
-	open_store(_i);
-	archive = path_join(home, "all.tar.gz");
+	nova_kv_put_opts opts = NOVA_KV_PUT_OPTS_INIT;
+	open_store(which);
+	char *archive = path_join(home, "all.tar.gz");
 	open_host(&host, "a");
 	ck_ok(add(&host, "f", &function));
-	nova_kv_put_opts opts = NOVA_KV_PUT_OPTS_INIT;
 	opts.key = "k";
 	ck_ok(kv_put(&host.kv, function->record.id, &opts, NULL, &error));
 	struct kept kept = { kv_open, &host.kv };
 	ck_ok(registry_export(&host.registry, &kept, archive, &error));
+	snprintf(id, UUID_SIZE, "%s", function->record.id);
+	nova_function_free(function);
 	close_host(&host);
-	if (_i) {
+	if (which) {
 		AUTO_FREE char *other = database_new();
 		set("postgres.dsn", other);
 	}
-	open_host(&host, "b");
-	kept = (struct kept){ open_meanwhile, &host };
-	ck_ok(registry_import(&host.registry, &kept, archive, true, &error));
-	const nova_kv_entry *entry = NULL;
-	ck_ok(kv_get(&host.kv, function->record.id, "k", &entry, &error));
-	nova_kv_entry_free(entry);
-	nova_function_free(function);
-	/* and it has ended for others, too */
-	struct transfer_lock *lock = NULL;
-	const struct transfer_ops *transfer = host.registry.store->ops->transfer;
-	ck_ok(transfer->lock(host.registry.store, 0, &lock, &error));
-	ck_ok(transfer->check_lock(lock, &error));
-	transfer->unlock(lock);
-	close_host(&host);
+	return archive;
+}
+
+static void close_base(void)
+{
 	base->ops->close(base);
 	base = NULL;
 	nova_config_free(config);
 	free(STEAL(dsn));
 	test_dir_remove(home);
+}
+
+START_TEST(others_register_and_put_while_an_import_copies_what_functions_keep)
+{
+	char id[UUID_SIZE];
+	AUTO_FREE char *archive = export_f(_i, id);
+	struct host host;
+	open_host(&host, "b");
+	struct kept kept = { open_meanwhile, &host };
+	ck_ok(registry_import(&host.registry, &kept, archive, true, &error));
+	const nova_kv_entry *entry = NULL;
+	ck_ok(kv_get(&host.kv, id, "k", &entry, &error));
+	nova_kv_entry_free(entry);
+	/* and it has ended for others, too */
+	struct transfer_lock *lock = NULL;
+	const struct transfer_ops *transfer = host.registry.store->ops->transfer;
+	ck_ok(transfer->lock(host.registry.store, TRANSFER_IMPORTS, 0, &lock, &error));
+	ck_ok(transfer->check_lock(lock, &error));
+	transfer->unlock(lock);
+	close_host(&host);
+	close_base();
+}
+END_TEST
+
+/* Another program takes the name of what is on its way. */
+static int register_meanwhile(
+	void *userdata, bool makes, struct store **ret_store, nova_error_t **e)
+{
+	struct host *importer = userdata, other;
+	nova_function_t *function = NULL;
+	open_host(&other, "b");
+	ck_ok(add(&other, "f", &function));
+	nova_function_free(function);
+	close_host(&other);
+	return kv_open(&importer->kv, makes, ret_store, e);
+}
+
+START_TEST(an_import_that_is_refused_at_its_last_step_leaves_nothing)
+{
+	char id[UUID_SIZE], **spaces;
+	size_t count;
+	AUTO_FREE char *archive = export_f(_i, id);
+	struct host host;
+	open_host(&host, "b");
+	struct kept kept = { register_meanwhile, &host };
+	ck_fails_with(NOVA_EEXIST, "there is a function 'f' already",
+		registry_import(&host.registry, &kept, archive, true, &error));
+	ck_ok(host.kv.store->ops->kv->spaces(host.kv.store, &spaces, &count, &error));
+	ck_assert_uint_eq(count, 0);
+	strv_free(spaces, count);
+	close_host(&host);
+	close_base();
 }
 END_TEST
 
@@ -443,6 +488,8 @@ static Suite *kept_suite(void)
 	tcase_add_loop_test(tc, what_was_cut_off_is_mended_by_doing_it_again, 0, count);
 	tcase_add_loop_test(
 		tc, others_register_and_put_while_an_import_copies_what_functions_keep, 0, count);
+	tcase_add_loop_test(
+		tc, an_import_that_is_refused_at_its_last_step_leaves_nothing, 0, count);
 	tcase_add_test(tc, who_waits_too_long_for_others_of_its_function_is_told);
 	if (count == 1)
 		return suite;

@@ -161,13 +161,30 @@ START_TEST(no_space_goes_while_an_import_puts_them)
 	struct transfer_lock *lock;
 	put("of a function that was deleted, and comes again", 0);
 	look_now();
-	ck_ok(base->ops->transfer->lock(base, 0, &lock, &error));
+	ck_ok(base->ops->transfer->lock(base, TRANSFER_IMPORTS, 0, &lock, &error));
 	look_now();
 	look_now();
 	ck_assert_uint_eq(count_entries(), 1);
 	base->ops->transfer->unlock(lock);
 	look_now();
 	ck_assert_uint_eq(count_entries(), 0);
+}
+END_TEST
+
+START_TEST(who_imports_is_told_whether_another_imports_or_clears)
+{
+	const struct transfer_ops *transfer = base->ops->transfer;
+	struct transfer_lock *lock, *other;
+	ck_ok(transfer->lock(base, TRANSFER_CLEARS, 0, &lock, &error));
+	ck_fails_with(NOVA_EBUSY, "what deleted functions have kept is just being removed",
+		transfer->lock(base, TRANSFER_IMPORTS, 0, &other, &error));
+	ck_assert_int_eq(transfer->lock(base, TRANSFER_CLEARS, 0, &other, NULL), NOVA_EBUSY);
+	transfer->unlock(lock);
+	ck_ok(transfer->lock(base, TRANSFER_IMPORTS, 0, &lock, &error));
+	ck_fails_with(NOVA_EBUSY, "another import",
+		transfer->lock(base, TRANSFER_IMPORTS, 0, &other, &error));
+	ck_assert_int_eq(transfer->lock(base, TRANSFER_CLEARS, 0, &other, NULL), NOVA_EBUSY);
+	transfer->unlock(lock);
 }
 END_TEST
 
@@ -199,6 +216,7 @@ static Suite *kv_suite(void)
 	tcase_add_test(tc, a_space_goes_that_had_no_function_twice);
 	tcase_add_test(tc, a_space_that_is_empty_goes_as_well);
 	tcase_add_test(tc, no_space_goes_while_an_import_puts_them);
+	tcase_add_test(tc, who_imports_is_told_whether_another_imports_or_clears);
 	tcase_add_test(tc, what_another_process_has_put_or_imported_is_swept_as_well);
 	suite_add_tcase(suite, tc);
 	return suite;

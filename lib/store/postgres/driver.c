@@ -285,10 +285,14 @@ static int set_version(struct sql_session *session, int64_t version_now, nova_er
 }
 
 /* It is the session's at the server, and goes with the connection. */
-static int lock_imports(struct sql_session *session, nova_error_t **error)
+static int lock(struct sql_session *session, enum sql_lock which, nova_error_t **error)
 {
+	static const char *const questions[SQL_LOCKS] = {
+		[SQL_LOCK_IMPORT] = "SELECT pg_try_advisory_lock(1852798576)::int",
+		[SQL_LOCK_SPACES] = "SELECT pg_try_advisory_lock(1852798577)::int",
+	};
 	int64_t has = 0;
-	int r = ask_number(session, "SELECT pg_try_advisory_lock(1852798576)::int", &has, error);
+	int r = ask_number(session, questions[which], &has, error);
 	return r < 0 ? r : has != 0;
 }
 
@@ -325,5 +329,5 @@ const struct sql_driver postgres_driver = {
 	.execute = execute,
 	.version = version,
 	.set_version = set_version,
-	.lock_imports = lock_imports,
+	.lock = lock,
 };

@@ -170,6 +170,12 @@ enum sql_purpose {
 	SQL_COPIES,
 };
 
+enum sql_lock {
+	SQL_LOCK_IMPORT,
+	SQL_LOCK_SPACES, /* of functions that are not there: they come, or go */
+	SQL_LOCKS,
+};
+
 struct sql_driver {
 	/* Pairs of words, the second for what the first is in the texts of schema.c; ends with
 	 * NULL. */
@@ -219,7 +225,7 @@ struct sql_driver {
 
 	/* Of a session that SQL_COPIES: 1: keeps all others from the same until it ends; 0: another
 	 * one does. */
-	int (*lock_imports)(struct sql_session *session, nova_error_t **error);
+	int (*lock)(struct sql_session *session, enum sql_lock which, nova_error_t **error);
 };
 
 /* --- sql.c: using one --- */

@@ -87,7 +87,7 @@ static int64_t schema_of(struct store *store)
 	return sql_schema_latest(((struct sql_store *)store)->schema);
 }
 
-/* --- one import at a time --- */
+/* --- one import at a time, and nobody who clears beside it --- */
 
 #define LOCK_AGAIN_MS 20u
 
@@ -103,29 +103,37 @@ static void unlock(struct transfer_lock *lock)
 }
 
 /* Nobody tells when the other one has ended. */
-static int await_lock(struct sql_session *session, uint64_t patience_ms, nova_error_t **error)
+static int await_lock(
+	struct sql_session *session, enum sql_lock which, uint64_t deadline, nova_error_t **error)
 {
+	static const char *const others[SQL_LOCKS] = {
+		[SQL_LOCK_IMPORT] = "another import into it is under way; try again when it has "
+				    "ended",
+		[SQL_LOCK_SPACES] = "what deleted functions have kept is just being removed from "
+				    "it; try again in a moment",
+	};
 	const struct sql_store *store = session->store;
-	uint64_t deadline = deadline_in_ms(patience_ms);
 	int r;
-	while ((r = store->driver->lock_imports(session, error)) == 0 && !deadline_passed(deadline))
+	while ((r = store->driver->lock(session, which, error)) == 0 && !deadline_passed(deadline))
 		sys_poll(NULL, 0, LOCK_AGAIN_MS);
 	if (r == 0)
-		return nova_fail(error, NOVA_EBUSY,
-			"%s %s: another import into it is under way; try again when it has ended",
-			store->what, store->place);
+		return nova_fail(
+			error, NOVA_EBUSY, "%s %s: %s", store->what, store->place, others[which]);
 	return r < 0 ? r : 0;
 }
 
-static int lock(struct store *store, uint64_t patience_ms, struct transfer_lock **ret_lock,
-	nova_error_t **error)
+static int lock(struct store *store, enum transfer_work work, uint64_t patience_ms,
+	struct transfer_lock **ret_lock, nova_error_t **error)
 {
+	uint64_t deadline = deadline_in_ms(patience_ms);
 	struct transfer_lock *made = calloc(1, sizeof(*made));
 	if (!made)
 		return nova_oom(error);
 	int r = sql_start(store, SQL_COPIES, &made->session, error);
+	if (r == 0 && work == TRANSFER_IMPORTS)
+		r = await_lock(&made->session, SQL_LOCK_IMPORT, deadline, error);
 	if (r == 0)
-		r = await_lock(&made->session, patience_ms, error);
+		r = await_lock(&made->session, SQL_LOCK_SPACES, deadline, error);
 	if (r < 0) {
 		unlock(made);
 		return r;

@@ -14,7 +14,6 @@ static int take_passing(struct sql_session *session, nova_error_t **error)
 	c->kind = s->reader.kind;
 	c->path = s->reader.path;
 	c->passing = true;
-	c->imports_fd = -1;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_lock(&c->lock);
 	session->connection = c;
@@ -59,24 +58,28 @@ static void give(struct sql_session *session)
 	if (!c->passing)
 		return;
 	/* Before it is given back: whoever waits for it makes another one. */
-	if (c->imports_fd >= 0)
-		fs_unlink(c->imports_path);
-	fd_close(c->imports_fd);
-	free(c->imports_path);
+	for (size_t i = 0; i < SQL_LOCKS; i++) {
+		if (!c->locks[i].path)
+			continue;
+		fs_unlink(c->locks[i].path);
+		fd_close(c->locks[i].fd);
+		free(c->locks[i].path);
+	}
 	sqlite_disconnect(c);
 	free(c);
 }
 
 /* A file: a lock of the database itself would keep others from writing. */
-static int lock_imports(struct sql_session *session, nova_error_t **error)
+static int lock(struct sql_session *session, enum sql_lock which, nova_error_t **error)
 {
+	static const char *const names[SQL_LOCKS] = { "import", "spaces" };
 	struct connection *c = session->connection;
-	c->imports_path = str_format("%s.import", c->path);
-	int r = c->imports_path ? fs_lock(c->imports_path, false, &c->imports_fd) : -ENOMEM;
-	if (r == 0)
+	AUTO_FREE char *path = str_format("%s.%s", c->path, names[which]);
+	int r = path ? fs_lock(path, false, &c->locks[which].fd) : -ENOMEM;
+	if (r == 0) {
+		c->locks[which].path = STEAL(path);
 		return 1;
-	free(STEAL(c->imports_path));
-	c->imports_fd = -1;
+	}
 	return r == -EWOULDBLOCK ? 0 :
 				   nova_fail_os(error, r, "%s %s: cannot lock it for an import",
 					   c->kind->what, c->path);
@@ -262,7 +265,7 @@ const struct sql_driver sqlite_driver = {
 	.execute = execute,
 	.version = version,
 	.set_version = set_version,
-	.lock_imports = lock_imports,
+	.lock = lock,
 };
 
 /* --- the stamp --- */

@@ -25,9 +25,11 @@ struct connection {
 	const char *path;
 	sqlite3_stmt *statements[SQL_STATEMENTS]; /* prepared at first use */
 	sqlite3_stmt *stamp;
-	bool passing;   /* it goes with the session that has it, and so does its lock of imports */
-	int imports_fd; /* -1: it has none */
-	char *imports_path;
+	bool passing; /* it goes with the session that has it, and so do its locks */
+	struct {
+		char *path; /* NULL: it is not held */
+		int fd;
+	} locks[SQL_LOCKS];
 };
 
 /* Who writes waits for the disk, and for other processes that write. That is no reason for readers
