@@ -85,14 +85,14 @@ static struct bucket *find(const struct buckets *b, const char *name)
 	return NULL;
 }
 
-/* One about which a question is under way must stay. */
+/* One about which a question is under way must stay, as must one that somebody uses. */
 static void make_room(struct buckets *b)
 {
 	struct link *l = b->used.next;
 	while (b->all.count >= BUCKETS_MOST && l != &b->used) {
 		struct bucket *bucket = CONTAINER_OF(l, struct bucket, used);
 		l = l->next;
-		if (!bucket->asked)
+		if (!bucket->asked && !bucket->users)
 			drop(b, bucket);
 	}
 }

@@ -25,15 +25,21 @@ struct bucket {
 	struct link used; /* among all, the one that was used last at the end */
 	struct level level;
 	uint64_t owed; /* tokens, by the next one who takes */
+	size_t users;  /* who wait for the server */
 
 	/* what all hosts share */
 	uint64_t lease;     /* tokens that were taken ahead */
 	uint64_t denied_us; /* until then there are not so many: */
 	uint64_t denied;
-	uint64_t needed, wanted; /* by the question that is under way, or was the last */
-	bool stale;              /* it was asked for another limit */
-	bool asked, settled;     /* it is under way; it is no more */
-	bool answered;           /* it was not lost */
+	bool stale; /* the question was asked for another limit */
+	bool asked; /* it is under way; changed by who has the turn, too */
+
+	/* of who has the turn: the question that is under way, or was the last */
+	uint64_t needed, wanted;
+	uint64_t kept; /* of what is granted, for who waits for it */
+	bool settled;  /* it is no more under way */
+	bool answered; /* it was not lost */
+	pthread_mutex_t *lock;
 	char name[];
 };
 
@@ -48,11 +54,40 @@ struct bucket *bucket_get(struct buckets *buckets, const char *name);
 
 /* --- shared.c --- */
 
-/* The limit is another: what was taken ahead is void. */
+/* The server, and whose turn it is to ask: who has it may wait for an answer, while others spend
+ * what was taken ahead. The turn is taken before the lock, never with it. */
+struct shared {
+	struct redis *redis; /* NULL: there is none */
+	pthread_mutex_t turn;
+	pthread_mutex_t *lock; /* of the buckets */
+};
+
+enum shared_result {
+	SHARED_AWAY,  /* there is no server now */
+	SHARED_TAKEN, /* from what all hosts share */
+	SHARED_LATER, /* not before *ret_wait_us */
+	SHARED_ASK,   /* nobody knows but the server */
+};
+
+/* With the lock. The limit is another: what was taken ahead is void. */
 void shared_forget(struct bucket *bucket);
-/* 1: they were taken from what all hosts share; 0: not before *ret_wait_us; -1: the server is away.
+/* With the lock: without asking. */
+enum shared_result shared_take(struct bucket *bucket, uint64_t tokens, uint64_t *ret_wait_us);
+/* With the lock: whether it is time to take more ahead. */
+bool shared_runs_low(const struct bucket *bucket, const struct rate *limit);
+/* Without the lock, by a user of the bucket: waits for its turn and the answer. Never SHARED_ASK.
  */
-int shared_take(struct redis *redis, struct bucket *bucket, const struct rate *limit,
-	uint64_t tokens, uint64_t *ret_wait_us);
+enum shared_result shared_get(struct shared *shared, struct bucket *bucket,
+	const struct rate *limit, uint64_t tokens, uint64_t *ret_wait_us);
+/* Likewise: takes up what has come, and asks for more, unless it is somebody else's turn. */
+void shared_go_on(struct shared *shared, struct bucket *bucket, const struct rate *limit);
+
+/* --- rate.c --- */
+
+struct rates {
+	pthread_mutex_t lock;
+	struct buckets buckets;
+	struct shared shared; /* without a server: this host's own limits */
+};
 
 #endif

@@ -2,12 +2,6 @@
 /* Whether something may be done now. */
 #include "rate/internal.h"
 
-struct rates {
-	pthread_mutex_t lock;
-	struct buckets buckets;
-	struct redis *redis; /* NULL: this host's own limits */
-};
-
 int rates_open(const nova_config_t *config, const struct logger *log, struct rates **ret,
 	nova_error_t **error)
 {
@@ -16,9 +10,11 @@ int rates_open(const nova_config_t *config, const struct logger *log, struct rat
 	if (!rates)
 		return nova_oom(error);
 	pthread_mutex_init(&rates->lock, NULL);
+	pthread_mutex_init(&rates->shared.turn, NULL);
+	rates->shared.lock = &rates->lock;
 	int code = buckets_init(&rates->buckets) < 0 ? nova_oom(error) : 0;
 	if (code == 0)
-		code = redis_open(config, &use, log, &rates->redis, error);
+		code = redis_open(config, &use, log, &rates->shared.redis, error);
 	if (code < 0)
 		rates_close(rates);
 	else
@@ -30,43 +26,66 @@ void rates_close(struct rates *rates)
 {
 	if (!rates)
 		return;
-	redis_close(rates->redis); /* which answers buckets */
+	redis_close(rates->shared.redis); /* which answers buckets */
 	buckets_done(&rates->buckets);
+	pthread_mutex_destroy(&rates->shared.turn);
 	pthread_mutex_destroy(&rates->lock);
 	free(rates);
 }
 
+/* With the lock, which is given back while the server is asked: others go on meanwhile. */
+static enum shared_result take_shared(struct rates *rates, struct bucket *b,
+	const struct rate *limit, uint64_t tokens, uint64_t *ret_wait_us)
+{
+	struct shared *shared = &rates->shared;
+	if (!shared->redis)
+		return SHARED_AWAY;
+	enum shared_result result = shared_take(b, tokens, ret_wait_us);
+	bool asks = result == SHARED_ASK;
+	if (!asks && !b->asked && !(result == SHARED_TAKEN && shared_runs_low(b, limit)))
+		return result;
+	pthread_mutex_unlock(&rates->lock);
+	if (asks)
+		result = shared_get(shared, b, limit, tokens, ret_wait_us);
+	shared_go_on(shared, b, limit);
+	pthread_mutex_lock(&rates->lock);
+	return result;
+}
+
 /* This host's own level goes along with what all share, so that a server that is lost gives nobody
  * a full bucket. With the lock. */
-static int take(struct rates *rates, const char *name, const struct rate *limit, uint64_t tokens,
+static bool take(struct rates *rates, struct bucket *b, const struct rate *limit, uint64_t tokens,
 	uint64_t *ret_wait_us)
 {
-	struct bucket *b = bucket_get(&rates->buckets, name);
-	if (!b)
-		return NOVA_ENOMEM;
 	if (level_let_in(&b->level, limit, clock_ns() / 1000))
 		shared_forget(b);
-	uint64_t all = tokens + b->owed;
+	uint64_t owed = b->owed, all = tokens + owed;
+	b->owed = 0; /* nobody else pays for them, too */
 	tokens = all < limit->burst ? all : limit->burst;
-	int shared = rates->redis ? shared_take(rates->redis, b, limit, tokens, ret_wait_us) : -1;
-	if (shared == 0)
-		return NOVA_ELIMIT;
-	uint64_t wait_us = level_take(&b->level, tokens);
-	if (shared > 0 || !wait_us) {
-		b->owed = all - tokens;
-		return 0;
-	}
-	*ret_wait_us = wait_us;
-	return NOVA_ELIMIT;
+	enum shared_result shared = take_shared(rates, b, limit, tokens, ret_wait_us);
+	if (level_let_in(&b->level, limit, clock_ns() / 1000))
+		shared_forget(b); /* another limit has come in meanwhile */
+	uint64_t wait_us = shared == SHARED_LATER ? 0 : level_take(&b->level, tokens);
+	bool taken = shared == SHARED_TAKEN || (shared == SHARED_AWAY && !wait_us);
+	b->owed += taken ? all - tokens : owed;
+	if (shared == SHARED_AWAY && wait_us)
+		*ret_wait_us = wait_us;
+	return taken;
 }
 
 int rates_take(struct rates *rates, const char *name, const struct rate *limit, uint64_t tokens,
 	uint64_t *ret_wait_us)
 {
+	bool taken = false;
 	pthread_mutex_lock(&rates->lock);
-	int code = take(rates, name, limit, tokens, ret_wait_us);
+	struct bucket *b = bucket_get(&rates->buckets, name);
+	if (b) {
+		b->users++;
+		taken = take(rates, b, limit, tokens, ret_wait_us);
+		b->users--;
+	}
 	pthread_mutex_unlock(&rates->lock);
-	return code;
+	return !b ? NOVA_ENOMEM : taken ? 0 : NOVA_ELIMIT;
 }
 
 void rates_owe(struct rates *rates, const char *name, uint64_t tokens)

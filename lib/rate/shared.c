@@ -54,15 +54,19 @@ static bool is_answer(const struct bucket *b, const redisReply *reply)
 static void on_answer(void *userdata, const redisReply *reply)
 {
 	struct bucket *b = userdata;
-	b->asked = false;
 	b->settled = true;
 	b->answered = is_answer(b, reply);
-	if (!b->answered || b->stale)
-		return;
-	uint64_t granted = (uint64_t)reply->element[0]->integer;
-	b->lease += granted;
-	b->denied = granted ? 0 : b->needed;
-	b->denied_us = clock_ns() / 1000 + (uint64_t)reply->element[1]->integer;
+	pthread_mutex_lock(b->lock);
+	b->asked = false;
+	bool counts = b->answered && !b->stale;
+	uint64_t granted = counts ? (uint64_t)reply->element[0]->integer : 0;
+	b->kept = granted ? b->kept : 0;
+	if (counts) {
+		b->lease += granted - b->kept;
+		b->denied = granted ? 0 : b->needed;
+		b->denied_us = clock_ns() / 1000 + (uint64_t)reply->element[1]->integer;
+	}
+	pthread_mutex_unlock(b->lock);
 }
 
 void shared_forget(struct bucket *b)
@@ -82,13 +86,42 @@ static uint64_t ahead(const struct rate *limit)
 	return tokens < limit->burst ? tokens : limit->burst;
 }
 
-/* False: the server is away. */
-static bool ask(struct redis *redis, struct bucket *b, const struct rate *limit, uint64_t need,
-	uint64_t want)
+enum shared_result shared_take(struct bucket *b, uint64_t tokens, uint64_t *ret_wait_us)
+{
+	uint64_t now_us = clock_ns() / 1000;
+	if (b->lease >= tokens) {
+		b->lease -= tokens;
+		return SHARED_TAKEN;
+	}
+	if (!is_denied(b, tokens - b->lease, now_us))
+		return SHARED_ASK;
+	*ret_wait_us = b->denied_us - now_us;
+	return SHARED_LATER;
+}
+
+bool shared_runs_low(const struct bucket *b, const struct rate *limit)
+{
+	uint64_t portion = ahead(limit);
+	return portion > 1 && b->lease < portion / 2 && !is_denied(b, 1, clock_ns() / 1000);
+}
+
+/* --- with the turn --- */
+
+/* With the lock, too. */
+static void begin_question(struct shared *shared, struct bucket *b, uint64_t need, uint64_t kept)
 {
 	b->needed = need;
-	b->wanted = need > want ? need : want;
-	b->stale = false;
+	b->kept = kept;
+	b->lock = shared->lock;
+	b->settled = b->answered = b->stale = false;
+	b->asked = true;
+}
+
+/* False: the server is away. */
+static bool send_question(struct shared *shared, struct bucket *b, const struct rate *limit)
+{
+	uint64_t portion = ahead(limit);
+	b->wanted = b->needed > portion ? b->needed : portion;
 	const uint64_t numbers[] = { limit->rate, limit->period_us, limit->burst, b->needed,
 		b->wanted };
 	char texts[ARRAY_LEN(numbers)][NUMBER];
@@ -98,45 +131,73 @@ static bool ask(struct redis *redis, struct bucket *b, const struct rate *limit,
 		snprintf(texts[i], NUMBER, "%llu", (unsigned long long)numbers[i]);
 		words[4 + i] = texts[i];
 	}
-	b->asked = true;
-	b->settled = b->answered = false;
-	if (key && redis_send(redis, words, ARRAY_LEN(words), on_answer, b))
+	if (key && redis_send(shared->redis, words, ARRAY_LEN(words), on_answer, b))
 		return true;
-	b->asked = false;
+	on_answer(b, NULL);
 	return false;
 }
 
-/* Until there are so many tokens, or it is known when there will be: the answer to another question
- * may have to come first. */
-static bool get_lease(struct redis *redis, struct bucket *b, const struct rate *limit,
-	uint64_t tokens, uint64_t portion)
+/* What there is of the lease is put by with what is asked for, so that nobody else spends it
+ * meanwhile. */
+static enum shared_result ask(
+	struct shared *shared, struct bucket *b, const struct rate *limit, uint64_t have)
 {
-	bool there = true;
-	for (int turn = 0; there && turn < TURNS && b->lease < tokens &&
-			   !is_denied(b, tokens - b->lease, clock_ns() / 1000);
-		turn++) {
-		there = b->asked || ask(redis, b, limit, tokens - b->lease, portion);
-		if (there)
-			redis_await(redis, &b->settled);
-		there = there && b->answered;
-	}
-	return there;
+	if (send_question(shared, b, limit))
+		redis_await(shared->redis, &b->settled);
+	pthread_mutex_lock(shared->lock);
+	bool taken = b->kept > 0;
+	if (!taken && !b->stale)
+		b->lease += have;
+	pthread_mutex_unlock(shared->lock);
+	return taken ? SHARED_TAKEN : b->answered ? SHARED_ASK : SHARED_AWAY;
 }
 
-int shared_take(struct redis *redis, struct bucket *b, const struct rate *limit, uint64_t tokens,
-	uint64_t *ret_wait_us)
+static enum shared_result take_or_ask(struct shared *shared, struct bucket *b,
+	const struct rate *limit, uint64_t tokens, uint64_t *ret_wait_us)
 {
-	uint64_t portion = ahead(limit);
-	redis_step(redis);
-	if (!get_lease(redis, b, limit, tokens, portion))
-		return -1;
-	uint64_t now_us = clock_ns() / 1000;
-	if (b->lease < tokens) {
-		*ret_wait_us = b->denied_us > now_us ? b->denied_us - now_us : 1;
-		return 0;
+	pthread_mutex_lock(shared->lock);
+	enum shared_result result = shared_take(b, tokens, ret_wait_us);
+	bool asks = result == SHARED_ASK, waits = asks && b->asked;
+	uint64_t have = b->lease;
+	if (asks && !waits) {
+		b->lease = 0;
+		begin_question(shared, b, tokens - have, tokens - have);
 	}
-	b->lease -= tokens;
-	if (portion > 1 && b->lease < portion / 2 && !b->asked && !is_denied(b, 1, now_us))
-		ask(redis, b, limit, 1, portion);
-	return 1;
+	pthread_mutex_unlock(shared->lock);
+	if (asks && !waits)
+		return ask(shared, b, limit, have);
+	if (waits)
+		redis_await(shared->redis, &b->settled);
+	return waits && !b->answered ? SHARED_AWAY : result;
+}
+
+/* The answer to another question may have to come first. */
+enum shared_result shared_get(struct shared *shared, struct bucket *b, const struct rate *limit,
+	uint64_t tokens, uint64_t *ret_wait_us)
+{
+	enum shared_result result = SHARED_ASK;
+	pthread_mutex_lock(&shared->turn);
+	redis_step(shared->redis);
+	for (int turn = 0; turn < TURNS && result == SHARED_ASK; turn++)
+		result = take_or_ask(shared, b, limit, tokens, ret_wait_us);
+	pthread_mutex_unlock(&shared->turn);
+	if (result != SHARED_ASK)
+		return result;
+	*ret_wait_us = 1;
+	return SHARED_LATER;
+}
+
+void shared_go_on(struct shared *shared, struct bucket *b, const struct rate *limit)
+{
+	if (pthread_mutex_trylock(&shared->turn) != 0)
+		return;
+	redis_step(shared->redis);
+	pthread_mutex_lock(shared->lock);
+	bool asks = !b->asked && shared_runs_low(b, limit);
+	if (asks)
+		begin_question(shared, b, 1, 0);
+	pthread_mutex_unlock(shared->lock);
+	if (asks)
+		send_question(shared, b, limit);
+	pthread_mutex_unlock(&shared->turn);
 }

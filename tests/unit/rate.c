@@ -353,6 +353,52 @@ START_TEST(a_server_that_hangs_is_waited_for_once)
 }
 END_TEST
 
+static void *take_one(void *userdata)
+{
+	uint64_t wait_us;
+	return (void *)(intptr_t)rates_take(userdata, "asks", &hundred_a_day, 1, &wait_us);
+}
+
+static bool is_asked(struct rates *rates, const char *name)
+{
+	pthread_mutex_lock(&rates->lock);
+	bool asked = bucket_get(&rates->buckets, name)->asked;
+	pthread_mutex_unlock(&rates->lock);
+	return asked;
+}
+
+/* One asks a server that hangs, and waits for far longer than a test may; others spend what they
+ * have, and are refused what they were refused. */
+START_TEST(while_one_waits_for_a_server_that_hangs_others_do_not)
+{
+	static const struct rate quick = { 1000000, 1000000, 1000000 };
+	nova_config_t *config = settings(NULL, NULL);
+	struct rates *a;
+	pthread_t thread;
+	uint64_t wait_us;
+	ck_ok(nova_config_set(config, "redis.timeout", "60s", &error));
+	redis_start(NULL, NULL);
+	ck_ok(open_with(config, &a));
+	ck_assert_int_eq(rates_take(a, "has", &quick, 1, &wait_us), 0); /* and 99999 ahead */
+	ck_assert_int_eq(rates_take(a, "has none", &hundred_a_day, 100, &wait_us), 0);
+	ck_assert_int_eq(rates_take(a, "has none", &hundred_a_day, 1, &wait_us), NOVA_ELIMIT);
+	kill(redis_server, SIGSTOP);
+	ck_assert_int_eq(pthread_create(&thread, NULL, take_one, a), 0);
+	while (!is_asked(a, "asks"))
+		sched_yield();
+	for (unsigned i = 0; i < 1000; i++)
+		ck_assert_int_eq(rates_take(a, "has", &quick, 90, &wait_us), 0);
+	ck_assert_int_eq(rates_take(a, "has none", &hundred_a_day, 1, &wait_us), NOVA_ELIMIT);
+	ck_assert(is_asked(a, "asks"));
+	kill(redis_server, SIGCONT);
+	void *code;
+	pthread_join(thread, &code);
+	ck_assert_ptr_null(code);
+	ck_assert_uint_eq(warnings(), 0);
+	rates_close(a);
+}
+END_TEST
+
 START_TEST(a_password_or_database_that_is_wrong_is_an_error_when_it_is_opened)
 {
 	struct rates *a;
@@ -453,6 +499,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, a_server_that_comes_back_is_used_again_and_gives_no_second_burst);
 	tcase_add_test(tc, a_server_is_found_again_however_rarely_it_is_asked);
 	tcase_add_test(tc, a_server_that_hangs_is_waited_for_once);
+	tcase_add_test(tc, while_one_waits_for_a_server_that_hangs_others_do_not);
 	tcase_add_test(tc, a_password_or_database_that_is_wrong_is_an_error_when_it_is_opened);
 	tcase_add_test(tc, a_server_that_takes_no_writes_is_told_of_once);
 	tcase_add_loop_test(tc, what_answers_nonsense_is_no_server, 0, 13);
