@@ -51,6 +51,11 @@ class Listening(NovadCase):
         self.stops(process)
         told = self.novactl("--home", self.home, "daemon", "status", status=1).stderr
         self.assertIn("no daemon serves", told)
+        # One that was killed has left its number, which is another's by now.
+        with open(f"{self.home}/novad/lock", "w", encoding="utf-8") as lock:
+            lock.write(f"{os.getpid()}\nhttp://127.0.0.1:1\n")
+        told = self.novactl("--home", self.home, "daemon", "status", status=1).stderr
+        self.assertIn("no daemon serves", told)
         self.assertIn("two ways", self.run_program(
             NOVACTL, "daemon", "--http", "1", "--socket", "x").stderr)
 

@@ -2,7 +2,6 @@
 /* How a verb finds the daemon, and asks it. */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -213,12 +212,6 @@ bool remote_connect(struct remote *remote, const nova_config_t *config, bool ali
 	return false;
 }
 
-/* Who wrote there may have been killed. */
-static bool is_alive(pid_t pid)
-{
-	return kill(pid, 0) == 0 || errno == EPERM;
-}
-
 char *http_daemon(const nova_config_t *config)
 {
 	pid_t pid;
@@ -226,7 +219,8 @@ char *http_daemon(const nova_config_t *config)
 	const char *home = nova_config_get(config, "home");
 	if (asprintf(&directory, "%s/novad", home) < 0)
 		need(NULL);
-	bool serves = place_holder(directory, &pid, &address) && is_alive(pid);
+	/* Who wrote there may have been killed, and its number be another's. */
+	bool serves = place_is_held(directory) && place_holder(directory, &pid, &address);
 	if (serves && asprintf(&text,
 			      "the daemon with process id %d serves '%s' over HTTP, which novactl "
 			      "does not speak: ask it at %s with a key of it, such as that in "

@@ -2,6 +2,7 @@
 /* The directory in which a server is found, and the lock by which there is one at most. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -9,6 +10,10 @@
 #include <unistd.h>
 
 #include "serve.h"
+
+/* Who only looks whether a place is held has its lock for a moment. */
+#define LOOKS   3
+#define LOOK_MS 10
 
 static char *lock_of(const char *directory)
 {
@@ -32,12 +37,32 @@ int place_lock(const char *directory)
 	char *path = lock_of(directory);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	free(path);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return fd < 0 ? -2 : fd;
+	if (fd < 0)
+		return -2;
+	int r = flock(fd, LOCK_EX | LOCK_NB);
+	for (int i = 0; r != 0 && errno == EWOULDBLOCK && i < LOOKS; i++) {
+		poll(NULL, 0, LOOK_MS);
+		r = flock(fd, LOCK_EX | LOCK_NB);
+	}
+	if (r == 0)
+		return fd;
 	int why = errno;
 	close(fd);
 	errno = why;
 	return why == EWOULDBLOCK ? -1 : -2;
+}
+
+/* A shared lock, for a moment, which is all that a look takes. */
+bool place_is_held(const char *directory)
+{
+	char *path = lock_of(directory);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	free(path);
+	if (fd < 0)
+		return false;
+	bool held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+	close(fd);
+	return held;
 }
 
 bool place_tell(int lock, const char *socket)

@@ -86,6 +86,8 @@ bool place_make(const char *directory);
 int place_lock(const char *directory);
 /* Writes into the lock where this process listens; NULL: nowhere any more. */
 bool place_tell(int lock, const char *socket);
+/* Whether there is a process that has it. */
+bool place_is_held(const char *directory);
 /* Who wrote so last, whether alive or not, and where it is reached, which the caller frees: a
  * socket, or an address. */
 bool place_holder(const char *directory, pid_t *ret_pid, char **ret_socket);
