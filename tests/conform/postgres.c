@@ -12,6 +12,7 @@ static nova_error_t *error;
 static char *home, *dsn;
 static nova_config_t *config;
 static struct store *store, *other;
+static const nova_function_delete_opts as_it_is = NOVA_FUNCTION_DELETE_OPTS_INIT;
 
 static void make_database(void)
 {
@@ -550,7 +551,7 @@ START_TEST(a_host_has_the_code_and_the_versions_that_another_registered)
 	free(code_of(&a, "f"));
 	ck_ok(registry_check_code(&a, "f", &error));
 	nova_function_t *gone = NULL;
-	ck_ok(registry_delete(&a, "f", false, &gone, &error));
+	ck_ok(registry_delete(&a, "f", &as_it_is, &gone, &error));
 	nova_function_free(gone);
 	await_version(&b, "f", 0);
 	registry_close(&a);
@@ -632,7 +633,7 @@ START_TEST(what_nobody_needs_goes_after_an_hour_and_not_while_somebody_registers
 	ck_ok(registry_lookup(&a, "f", &function, &error));
 	const char *hash = function->record.code_hash;
 	nova_function_t *gone = NULL;
-	ck_ok(registry_delete(&a, "f", false, &gone, &error));
+	ck_ok(registry_delete(&a, "f", &as_it_is, &gone, &error));
 	nova_function_free(gone);
 	/* The same code is registered by another host at this moment. */
 	ck_assert_int_eq(b.store->ops->contents->has(b.store, hash, &error), 1);
@@ -644,7 +645,7 @@ START_TEST(what_nobody_needs_goes_after_an_hour_and_not_while_somebody_registers
 	ask_server("UPDATE contents SET kept = 0");
 	ck_ok(a.store->ops->contents->sweep(a.store, &error));
 	free(code_of(&b, "g"));
-	ck_ok(registry_delete(&b, "g", false, &gone, &error));
+	ck_ok(registry_delete(&b, "g", &as_it_is, &gone, &error));
 	nova_function_free(gone);
 	ask_server("UPDATE contents SET kept = 0");
 	ck_ok(a.store->ops->contents->sweep(a.store, &error));
