@@ -27,7 +27,7 @@ static int add_machine(
 int function_want_init(struct function_want *w, const struct nova *nova,
 	const struct function_record *r, const nova_instance_opts *machine, nova_error_t **error)
 {
-	int code = function_vm_init(&w->of, &nova->registry, r, machine, error);
+	int code = function_vm_init(&w->of, &nova->registry, r, NULL, machine, error);
 	if (code < 0)
 		return code;
 	function_pool_key(r, w->key);

@@ -50,10 +50,9 @@ static int try_in_guest(struct registry *registry, const nova_function_opts *o,
 	struct function_record stored_soon = *record;
 	stored_soon.id = (char *)"check";
 	stored_soon.version = 1;
-	int code = function_vm_init(&f, registry, &stored_soon, NULL, error);
+	int code = function_vm_init(&f, registry, &stored_soon, trial->disk, NULL, error);
 	if (code < 0)
 		return code;
-	f.vm.config.machine.code_disk = trial->disk;
 	const struct template_want want = {
 		.name = record->name,
 		.vm = &f.vm,
@@ -139,7 +138,7 @@ void trial_keep(struct registry *registry, const struct function_record *stored,
 	if (!(o->flags & NOVA_REGISTER_TEMPLATE) || !trial->vm || vm_draws(trial->vm) ||
 		vm_is_entrusted(trial->vm) || strcmp(trial->hash, stored->code_hash) != 0)
 		return;
-	int code = function_vm_init(&f, registry, stored, NULL, &failure);
+	int code = function_vm_init(&f, registry, stored, NULL, NULL, &failure);
 	const struct template_want want = {
 		.name = stored->name,
 		.vm = &f.vm,

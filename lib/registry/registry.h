@@ -255,10 +255,10 @@ struct function_vm {
 	char **env;     /* these, and the function's own */
 	struct vm_spec vm;
 };
-/* `machine`: what it has instead of what the function's have; NULL: nothing. A record without
- * code_hash has no disk yet. */
+/* `machine`: what it has instead of what the function's have; NULL: nothing. `disk`: the image of
+ * its code where that is not stored yet, else NULL. A record without code_hash has none. */
 int function_vm_init(struct function_vm *ret_vm, const struct registry *registry,
-	const struct function_record *record, const nova_instance_opts *machine,
+	const struct function_record *record, const char *disk, const nova_instance_opts *machine,
 	nova_error_t **error);
 void function_vm_done(struct function_vm *vm);
 /* What a VM has for a function of that runtime that asks for nothing, but for its code. To be

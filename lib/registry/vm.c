@@ -55,8 +55,20 @@ static int choose_config(struct function_vm *f, const struct function_config *co
 		       properties_override(&f->own, IN_INSTANCE, machine, error);
 }
 
+/* `disk`: the image of its code, which is not stored yet; NULL: as it is stored. */
+static int find_disk(struct function_vm *f, const struct registry *registry,
+	const struct function_record *r, const char *disk, nova_error_t **error)
+{
+	if (disk)
+		return (f->disk = strdup(disk)) ? 0 : nova_oom(error);
+	return r->code_hash ?
+		       registry->blobs->ops->get(registry->blobs, r->code_hash, &f->disk, error) :
+		       0;
+}
+
 int function_vm_init(struct function_vm *f, const struct registry *registry,
-	const struct function_record *r, const nova_instance_opts *machine, nova_error_t **error)
+	const struct function_record *r, const char *disk, const nova_instance_opts *machine,
+	nova_error_t **error)
 {
 	const struct runtime *rules = runtime_rules(&r->config);
 	memset(f, 0, sizeof(*f));
@@ -67,8 +79,7 @@ int function_vm_init(struct function_vm *f, const struct registry *registry,
 		return nova_fail(error, NOVA_ECORRUPT,
 			"function '%s' has the runtime '%s', which this libnova does not know",
 			r->name, r->config.runtime);
-	if (r->code_hash)
-		code = registry->blobs->ops->get(registry->blobs, r->code_hash, &f->disk, error);
+	code = find_disk(f, registry, r, disk, error);
 	if (code < 0)
 		return nova_wrap(error, code, "function '%s'", r->name);
 	const char *image = r->config.image && *r->config.image ? r->config.image : rules->image;

@@ -219,6 +219,26 @@ static uint64_t take_one(nova_t *nova)
 	return wait_ms;
 }
 
+/* The check runs before the code is in the store, wherever that is. */
+START_TEST(code_that_cannot_be_imported_is_refused_whatever_the_store)
+{
+	nova_function_opts o = NOVA_FUNCTION_OPTS_INIT;
+	begin(_i);
+	nova_t *nova = host("a");
+	o.name = "f";
+	o.runtime = "python";
+	o.code = "import nosuchmodule\ndef handler(event): return 1\n";
+	o.code_len = strlen(o.code);
+	ck_fails_with(
+		NOVA_EFUNCTION, "nosuchmodule", nova_function_register(nova, &o, NULL, &error));
+	o.code = "def handler(event): return 1\n";
+	o.code_len = strlen(o.code);
+	o.check = NOVA_CHECK_ALWAYS;
+	ck_ok(nova_function_register(nova, &o, NULL, &error));
+	nova_close(nova);
+}
+END_TEST
+
 static int take_anything(void *userdata, const struct redisReply *reply, nova_error_t **ret_error)
 {
 	(void)userdata, (void)reply, (void)ret_error;
@@ -750,6 +770,8 @@ static Suite *make_suite(void)
 		COMBINATIONS);
 	tcase_add_loop_test(tc, a_redis_that_refuses_the_password_or_the_database_ends_the_opening,
 		FIRST_WITH_REDIS, COMBINATIONS);
+	tcase_add_loop_test(
+		tc, code_that_cannot_be_imported_is_refused_whatever_the_store, 0, COMBINATIONS);
 	tcase_add_loop_test(
 		tc, what_one_host_has_handed_in_another_lists_by_pages, 0, COMBINATIONS);
 	tcase_add_loop_test(tc, a_redis_that_is_emptied_or_lost_is_told_of_once_and_used_again,
