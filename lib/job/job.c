@@ -294,6 +294,8 @@ static int begin(struct jobs *jobs, struct taken *taken, nova_error_t **error)
 static int wait_for_entry(struct jobs *jobs, struct taken *taken, uint64_t deadline,
 	const struct stop *stop, nova_error_t **error)
 {
+	/* As a server says that is emptied meanwhile; what is begun next makes the group anew. */
+	static const char *const emptied[] = { "UNBLOCKED", "NOGROUP", NULL };
 	char ms[NUMBER];
 	int left = deadline_poll_ms(deadline);
 	snprintf(ms, sizeof(ms), "%u",
@@ -304,7 +306,7 @@ static int wait_for_entry(struct jobs *jobs, struct taken *taken, uint64_t deadl
 		"1", "BLOCK", ms, "STREAMS", JOB_STREAM, ">" };
 	return jobs_ask(jobs,
 		&(struct redis_question){ words, ARRAY_LEN(words), .more_ms = SLICE_MS,
-			.stop = stop, .take = take_entry, .userdata = taken },
+			.stop = stop, .take = take_entry, .userdata = taken, .nothing = emptied },
 		error);
 }
 

@@ -345,12 +345,22 @@ struct asking {
 	int code;
 };
 
+static bool is_nothing(const struct redis_question *q, const char *error)
+{
+	for (const char *const *begin = q->nothing; begin && *begin; begin++)
+		if (!strncmp(error, *begin, strlen(*begin)))
+			return true;
+	return false;
+}
+
 static void on_asked(void *userdata, const redisReply *reply)
 {
 	struct asking *a = userdata;
 	a->done = true;
 	if (!reply)
 		a->lost = true;
+	else if (reply->type == REDIS_REPLY_ERROR && is_nothing(a->question, reply->str))
+		a->code = 0;
 	else if (reply->type == REDIS_REPLY_ERROR)
 		a->code = nova_fail(a->error, NOVA_EIO, "Redis at %s%s%s answers: %s",
 			host_of(a->redis), colon(a->redis), a->redis->address.port, reply->str);

@@ -81,6 +81,8 @@ struct redis_question {
 	/* Reads an answer that is no error: 0 or a code. */
 	int (*take)(void *userdata, const struct redisReply *reply, nova_error_t **error);
 	void *userdata;
+	/* How errors begin that are no failure, but say that there is nothing; NULL: none */
+	const char *const *nothing;
 };
 /* Connects first if need be. NOVA_EIO: the server is away, or refuses; NOVA_ECANCELED: it may have
  * been done; or what `take` returns. */

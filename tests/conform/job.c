@@ -576,6 +576,45 @@ START_TEST(who_waits_is_given_what_comes)
 }
 END_TEST
 
+static int take_status(void *userdata, const redisReply *reply, nova_error_t **ret_error)
+{
+	(void)userdata, (void)ret_error;
+	ck_assert_int_eq(reply->type, REDIS_REPLY_STATUS);
+	return 0;
+}
+
+static void *empty_and_submit(void *userdata)
+{
+	struct platform *p = userdata;
+	bool waits = false;
+	while (!waits) {
+		char *text = NULL;
+		ask_server(p, (const char *const[]){ "INFO", "clients" }, 2, take_text, &text);
+		waits = strstr(text, "blocked_clients:1");
+		free(text);
+	}
+	ask_server(p, (const char *const[]){ "FLUSHALL", "SYNC" }, 2, take_status, NULL);
+	return submit(p->nova, "f", NULL);
+}
+
+START_TEST(who_waits_at_a_server_that_is_emptied_is_given_what_comes_then)
+{
+	pthread_t thread;
+	nova_job_t *job = NULL;
+	void *made;
+	redis_start(NULL, NULL);
+	struct platform p = a_host();
+	platform_add(p.nova, "f", "python", greet);
+	ck_assert_int_eq(pthread_create(&thread, NULL, empty_and_submit, &p), 0);
+	ck_ok(nova_job_perform(p.nova, HANG_MS, NULL, &job, &error));
+	pthread_join(thread, &made);
+	ck_assert_str_eq(nova_job_id(job), nova_job_id(made));
+	nova_job_free(job);
+	nova_job_free(made);
+	platform_close(&p);
+}
+END_TEST
+
 static void *trigger_later(void *interrupt)
 {
 	usleep(50000);
@@ -915,6 +954,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, a_host_that_lacks_what_runs_a_function_kills_no_job);
 	tcase_add_test(tc, keys_of_functions_do_not_meet);
 	tcase_add_test(tc, who_waits_is_given_what_comes);
+	tcase_add_test(tc, who_waits_at_a_server_that_is_emptied_is_given_what_comes_then);
 	tcase_add_test(tc, waiting_can_be_ended_and_a_call_that_is_ended_waits_again);
 	tcase_add_test(tc, a_job_has_its_callers_context_and_counts_as_the_usage_of_a_key);
 	tcase_add_test(tc, a_job_is_given_whatever_a_call_may_be_given);
