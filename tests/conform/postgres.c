@@ -89,6 +89,10 @@ START_TEST(a_wrong_password_is_an_error_of_rights_and_is_not_told)
 	ck_assert_ptr_nonnull(strstr(nova_error_message(error), "password authentication failed"));
 	nova_error_free(error);
 	error = NULL;
+	AUTO_FREE char *without =
+		str_format("%s dbname=needs_password user=secretive", server_dsn());
+	set("postgres.dsn", without);
+	ck_fails_with(NOVA_EPERM, "see the setting 'postgres.dsn'", try_open());
 	AUTO_FREE char *right =
 		str_format("%s dbname=needs_password user=secretive password=right", server_dsn());
 	set("postgres.dsn", right);

@@ -12,7 +12,7 @@ static const struct meaning meanings[] = {
 	{ "23505", NOVA_EEXIST, "" },
 	{ "23503", NOVA_EBUSY, "" },
 	{ "25006", NOVA_EPERM, "; is it a standby?" },
-	{ "42501", NOVA_EPERM, "" },
+	{ "42501", NOVA_EPERM, "; the user has to own the database" },
 	{ "28", NOVA_EPERM, "; see the setting 'postgres.dsn'" },
 	{ "3D000", NOVA_ENOTFOUND, "; create it, or see the setting 'postgres.dsn'" },
 	{ "53100", NOVA_ENOSPC, "" },
@@ -89,7 +89,9 @@ int postgres_fail_connecting(const struct server *server, PGconn *pg, nova_error
 {
 	char state[6] = "";
 	AUTO_FREE char *line = take_state(PQerrorMessage(pg), state);
-	const struct meaning *m = meaning_of(state);
+	/* without a password nobody was asked, so there is no state */
+	const struct meaning *m =
+		meaning_of(!*state && PQconnectionNeedsPassword(pg) ? "28" : state);
 	const char *advice =
 		*m->state ? m->advice : "; is the server running? See the setting 'postgres.dsn'";
 	return nova_fail(error, m->code, "the function store %s: cannot connect: %s%s",
