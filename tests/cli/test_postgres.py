@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Hosts that share a PostgreSQL database, each with a state directory of its own."""
+import json
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import threading
 import unittest
 
 import pgserver
-from novatest import BUILD, ROOT, HomeCase, await_that
+from novatest import BUILD, NOVACTL, ROOT, HomeCase, await_that
 
 LONG = bool(os.environ.get("NOVA_TEST_LONG"))
 HELLO = "def handler(event):\n    return {'said': event['word'] + %r}\n"
@@ -77,6 +78,22 @@ class Postgres(HomeCase):
         self.assertIn(f"{self.server.own}:5432/postgres: cannot connect", error["message"])
         self.server.start()
         self.says(self.b, "1")
+
+    def test_who_follows_the_log_waits_for_a_server_that_is_away(self):
+        self.register_quick()
+        self.novactl("invoke", "f", environment=self.a)
+        with subprocess.Popen([NOVACTL, "logs", "f", "--follow", "--json"], text=True,
+                              env={**self.environment, **self.b}, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            self.addCleanup(process.kill)
+            self.assertEqual(json.loads(process.stdout.readline())["function"], "f")
+            self.server.stop(pgserver.signal.SIGQUIT)
+            self.assertIn("waiting until it is back", process.stderr.readline())
+            self.server.start()
+            self.novactl("invoke", "f", environment=self.a)
+            self.assertEqual(json.loads(process.stdout.readline())["function"], "f")
+            process.send_signal(pgserver.signal.SIGINT)
+            self.assertEqual(process.wait(100), 0)
 
     def caller(self):
         """A program that calls functions; how many calls it is to make goes in by lines."""

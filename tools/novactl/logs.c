@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* logs and stats: what calls have left behind. */
+#include <poll.h>
 #include <time.h>
 
 #include "novactl.h"
 
 #define LIMIT     20u
+#define AWAY_MS   500
 #define FOLLOW_MS 3600000u /* one look waits so long for another record */
 
 static struct {
@@ -150,21 +152,42 @@ static void show_next(const nova_invocation *r)
 	json_decref(object);
 }
 
+/* A server that is away comes back: until then it is asked again. */
+static int wait_for_store(nova_error_t *error, bool *away)
+{
+	if (interrupted()) {
+		nova_error_free(error);
+		return STATUS_OK;
+	}
+	if (nova_error_code(error) != NOVA_EIO)
+		return report(error);
+	if (!*away)
+		session_say(NOVA_LOG_ERROR, "log", "%s; waiting until it is back",
+			nova_error_message(error));
+	*away = true;
+	nova_error_free(error);
+	poll(NULL, 0, AWAY_MS);
+	return STATUS_OK;
+}
+
 static int follow(nova_t *nova, nova_invocation_list_opts *o)
 {
 	o->order = NOVA_INVOCATION_OLDEST;
 	o->limit = 0;
 	o->wait_ms = FOLLOW_MS;
 	o->interrupt = interruptible();
+	bool away = false;
 	while (!interrupted() && !ferror(stdout)) {
 		const nova_invocation **found = NULL;
 		size_t count = 0;
 		nova_error_t *error = NULL;
 		if (nova_invocation_list(nova, o, &found, &count, &error) != 0) {
-			if (!interrupted())
-				return report(error);
-			nova_error_free(error);
+			int status = wait_for_store(error, &away);
+			if (status != STATUS_OK)
+				return status;
+			continue;
 		}
+		away = false;
 		for (size_t i = 0; i < count; i++)
 			show_next(found[i]);
 		if (count)
