@@ -125,6 +125,14 @@ class Mistakes(HomeCase):
             with self.subTest(words):
                 self.refuses(part, *words, status=2)
 
+    def test_help_of_a_word_lists_the_commands_that_begin_with_it(self):
+        for words in (("help", "job"), ("job", "--help")):
+            told = self.novactl(*words).stdout
+            self.assertIn("job submit", told)
+            self.assertIn("job list", told)
+            self.assertNotIn("register", told)
+        self.refuses("no command 'jobs'", "help", "jobs", status=2)
+
     def test_what_cannot_be_0_is_refused_as_0(self):
         for words in (["register", "x", "-r", "python", "-c", HELLO, "--memory", "0"],
                       ["update", "x", "--timeout", "0"], ["update", "x", "--vcpus", "0"],

@@ -32,6 +32,28 @@ void help_verb(FILE *out, const struct verb *verb)
 	fputs("\n'novactl help' lists the options that every command knows.\n", out);
 }
 
+static void print_verb(FILE *out, const struct verb *verb)
+{
+	char left[64];
+	snprintf(left, sizeof(left), "%s%s%s", verb->name, *verb->args ? " " : "", verb->args);
+	fprintf(out, "  %-26s %.*s\n", left, (int)strcspn(verb->purpose, ".:,"), verb->purpose);
+}
+
+bool help_group(FILE *out, const char *word)
+{
+	size_t len = strlen(word);
+	bool any = false;
+	for (size_t i = 0; verbs[i]; i++) {
+		if (strncmp(verbs[i]->name, word, len) != 0 || verbs[i]->name[len] != ' ')
+			continue;
+		print_verb(out, verbs[i]);
+		any = true;
+	}
+	if (any)
+		fprintf(out, "\n'novactl help %s WORD' explains one of them.\n", word);
+	return any;
+}
+
 void help_general(FILE *out)
 {
 	fputs("novactl runs functions in microVMs.\n\n"
@@ -41,13 +63,8 @@ void help_general(FILE *out)
 	      "  novactl invoke hello --payload '{\"name\":\"World\"}'\n\n"
 	      "Usage: novactl [OPTION]... COMMAND [OPTION]... [ARGUMENT]...\n\nCommands:\n",
 		out);
-	for (size_t i = 0; verbs[i]; i++) {
-		char left[64];
-		snprintf(left, sizeof(left), "%s%s%s", verbs[i]->name, *verbs[i]->args ? " " : "",
-			verbs[i]->args);
-		fprintf(out, "  %-26s %.*s\n", left, (int)strcspn(verbs[i]->purpose, ".:,"),
-			verbs[i]->purpose);
-	}
+	for (size_t i = 0; verbs[i]; i++)
+		print_verb(out, verbs[i]);
 	fputs("\nOptions of every command:\n", out);
 	print_options(out, global_options);
 	fputs("\nExit status:\n"
@@ -75,6 +92,8 @@ static int run(char **args, int count)
 		help_verb(stdout, verb);
 		return STATUS_OK;
 	}
+	if (count == 1 && help_group(stdout, args[0]))
+		return STATUS_OK;
 	return usage_error(NULL, "there is no command '%s%s%s'", args[0], count > 1 ? " " : "",
 		count > 1 ? args[1] : "");
 }

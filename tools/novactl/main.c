@@ -189,6 +189,9 @@ int main(int argc, char **argv)
 		return output_end(NULL, globals.help ? STATUS_OK : STATUS_USAGE);
 	}
 	const struct verb *verb = verb_find(argv + first, argc - first, &used);
+	if (!verb && globals.help && (argc == first + 1 || *argv[first + 1] == '-') &&
+		help_group(stdout, argv[first]))
+		return output_end(NULL, STATUS_OK);
 	if (!verb)
 		return unknown_verb(argv + first, argc - first);
 	if (globals.help) {

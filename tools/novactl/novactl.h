@@ -113,6 +113,8 @@ const char *nearest_word(const char *word, const char *const *list, size_t count
 const struct verb *verb_find(char **words, int count, int *ret_used);
 void help_general(FILE *out);
 void help_verb(FILE *out, const struct verb *verb);
+/* All that begin with that word; false: none does. */
+bool help_group(FILE *out, const char *word);
 
 /* --- output --- */
 
