@@ -126,6 +126,8 @@ static bool is_worth_it(const json_t *reply)
 	for (size_t i = 0; i < ARRAY_LEN(hopeless); i++)
 		if (error && code == hopeless[i])
 			return false;
+	if (json_integer_value(json_object_get(error, "retry_ms")) == JOB_RETRY_NEVER)
+		return false; /* more than its plan, or the host, ever has room for */
 	return error || json_object_get(headers, "X-Amz-Function-Error");
 }
 
