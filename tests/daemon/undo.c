@@ -62,13 +62,14 @@ static void on_end(void *asker, const json_t *reply)
 	ended += json_is_true(json_object_get(reply, "made"));
 }
 
-static struct job *made(void)
+/* waits: somebody does, for its answer */
+static struct job *made(bool waits)
 {
 	static const struct job_verb verb = { .name = "make", .work = make };
 	static const struct job_asker asker = { on_woken, on_text, on_end };
 	json_t *options = json_object();
 	struct job_request request = { .verb = &verb, .options = options };
-	struct job *job = job_begin(jobs, &request, &asker, &loop);
+	struct job *job = job_begin(jobs, &request, &asker, waits ? &loop : NULL);
 	ck_assert_ptr_nonnull(job);
 	json_decref(options);
 	sem_wait(&has_made);
@@ -84,7 +85,7 @@ static void await_end(void)
 
 START_TEST(what_nobody_waits_for_is_taken_back_once)
 {
-	job_abandon(made());
+	job_abandon(made(true));
 	await_end();
 	ck_assert_int_eq(undone, 1);
 	ck_assert_int_eq(ended, 0);
@@ -94,19 +95,30 @@ END_TEST
 
 START_TEST(what_somebody_waits_for_stays)
 {
-	made();
+	made(true);
 	await_end();
 	ck_assert_int_eq(undone, 0);
 	ck_assert_int_eq(ended, 1);
 }
 END_TEST
 
+START_TEST(what_nobody_ever_waited_for_is_not_counted_as_abandoned)
+{
+	made(false);
+	await_end();
+	ck_assert_int_eq(ended, 0);
+	ck_assert_uint_eq(jobs_abandoned(jobs), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("undo");
+	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, what_nobody_waits_for_is_taken_back_once);
 	tcase_add_test(tcase, what_somebody_waits_for_stays);
+	tcase_add_test(tcase, what_nobody_ever_waited_for_is_not_counted_as_abandoned);
 	Suite *suite = suite_create("undo");
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);

@@ -26,6 +26,7 @@ struct job {
 	const struct job_verb *verb;
 	const struct job_asker *asker;
 	void *asker_userdata; /* NULL: nobody waits for it any more */
+	bool abandoned;       /* is counted as such */
 	pid_t pid;
 	json_t *options, *reply;
 	struct bytes body;
@@ -353,7 +354,7 @@ static void job_free(struct job *job)
 	pthread_mutex_unlock(&job->jobs->lock);
 	LIST_REMOVE(job, all);
 	job->jobs->count--;
-	job->jobs->abandoned -= !job->asker_userdata;
+	job->jobs->abandoned -= job->abandoned;
 	close_input(job);
 	if (job->input[0] >= 0)
 		close(job->input[0]);
@@ -464,6 +465,7 @@ static void cancel(struct job *job)
 void job_abandon(struct job *job)
 {
 	job->asker_userdata = NULL;
+	job->abandoned = true;
 	job->jobs->abandoned++;
 	cancel(job);
 }

@@ -126,7 +126,7 @@ static void keep_time(const struct novad *novad, int64_t now)
 	kept_at = now;
 	json_t *options = need(json_object());
 	struct job_request request = { .verb = &verb, .options = options };
-	job_begin(server_jobs(novad->server), &request, &asker, NULL);
+	job_begin(server_jobs(novad->server), &request, &asker, &kept_at); /* there to the end */
 	json_decref(options);
 }
 
