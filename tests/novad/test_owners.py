@@ -409,7 +409,8 @@ class Jobs(OwnersCase):
 
     def setUp(self):
         super().setUp()
-        self.environment["NOVA_REDIS_ADDR"] = str(redisserver.Server(self).path)
+        self.redis = redisserver.Server(self)
+        self.environment["NOVA_REDIS_ADDR"] = str(self.redis.path)
 
     def job(self, who, name, query=""):
         return self.has(who, 202, "POST", f"{API}/functions/{name}/jobs{query}", b"1")["id"]
@@ -484,6 +485,14 @@ class Jobs(OwnersCase):
             self.assertEqual(self.asks(who, "GET", f"{API}/logs/{job}").status, status, who)
             listed = self.has(who, 200, "GET", f"{API}/logs")["invocations"]
             self.assertEqual([r["request_id"] for r in listed], [job] * (status == 200), who)
+        # Without the server it cannot be said whose job it was; all else is there.
+        self.redis.stop()
+        self.has("alice", 200, "POST", f"{API}/functions/f/invoke", {})
+        for who, unknown, own in (("alice", True, 1), ("bob", True, 0), ("root", False, 2)):
+            def listed_now():
+                page = self.has(who, 200, "GET", f"{API}/logs")
+                return page["unknown_jobs"], len(page["invocations"])
+            await_that(lambda: listed_now() == (unknown, own), f"{who} is told", 60)
         self.stops(process)
 
 

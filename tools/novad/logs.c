@@ -13,7 +13,7 @@
 #define PAGE      100
 #define PAGE_MOST 1000
 #define SEEN_MOST 20000 /* records looked at for one page: the next goes on there */
-#define JOBS_MOST 1000  /* of which Redis is asked whose they are, likewise */
+#define JOBS_MOST 100   /* of which Redis is asked whose they are: each comes whole */
 #define WAIT_MOST 60000
 #define TIME_MOST INT64_C(99999999999999999) /* so many digits a query's number may have */
 
@@ -78,6 +78,7 @@ struct log_page {
 	size_t most;
 	size_t seen, bytes; /* of all that the library gave */
 	size_t jobs;        /* asked for */
+	bool unknown;       /* Redis could not say whose some are */
 	bool more;          /* behind what was seen */
 	int64_t until;      /* as now_ms(): so long it waits for one */
 };
@@ -96,14 +97,18 @@ static bool goes_on(const struct job *job, const struct log_page *page)
 	return !json_array_size(page->list) && now_ms() < page->until && !job_is_canceled(job);
 }
 
-/* Calls of jobs have the jobs' ids, which say nothing. */
-static int is_shown(
-	const struct job *job, struct log_page *page, const char *id, nova_error_t **error)
+/* Calls of jobs have the jobs' ids, which say nothing. If Redis cannot say whose one is, it is left
+ * out, and so are all others of the page: the rest of the log is there without it. */
+static bool is_shown(const struct job *job, struct log_page *page, const char *id)
 {
 	if (owns_execution(job, id))
-		return 1;
-	page->jobs += may_be_durable(job, id);
-	return owns_durable(job, id, error);
+		return true;
+	if (page->unknown || !may_be_durable(job, id))
+		return false;
+	page->jobs++;
+	int owns = owns_durable(job, id, NULL);
+	page->unknown = owns < 0;
+	return owns > 0;
 }
 
 /* A page of the library's, of which some records may not be shown. */
@@ -115,13 +120,8 @@ static int add_records(struct job *job, nova_invocation_list_opts *opts, struct 
 	int64_t left = page->more ? 0 : page->until - now_ms();
 	opts->wait_ms = left > 0 ? (uint32_t)left : 0;
 	int code = nova_invocation_list(job_nova(job), opts, &found, &count, error);
-	for (i = 0; i < count && has_room(page); i++) {
-		int shown = is_shown(job, page, found[i]->request_id, error);
-		if (shown < 0) {
-			code = shown;
-			break;
-		}
-		if (shown)
+	for (i = 0; i < count && has_room(page) && !job_is_canceled(job); i++) {
+		if (is_shown(job, page, found[i]->request_id))
 			json_array_append_new(page->list, record_json(found[i]));
 		bytes += found[i]->out_len + found[i]->err_len;
 		opts->cursor = found[i]->number;
@@ -171,8 +171,8 @@ static void list(struct job *job)
 	if (error)
 		job_fail_by(job, error);
 	else
-		job_answer(job, json_pack("{s:O,s:o}", "invocations", page.list, "next_cursor",
-					next_of(&opts, page.more)));
+		job_answer(job, json_pack("{s:O,s:o,s:b}", "invocations", page.list, "next_cursor",
+					next_of(&opts, page.more), "unknown_jobs", page.unknown));
 	json_decref(page.list);
 	nova_error_free(error);
 }
