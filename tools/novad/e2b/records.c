@@ -54,7 +54,8 @@ int record_write(const struct sandbox *sandbox)
 	if (is_there(sandbox->id))
 		why = shelf_put(shelf, sandbox->id, record);
 	pthread_mutex_unlock(&lock);
-	elapsed_keep();
+	if (!why)
+		elapsed_keep();
 	json_decref(record);
 	return why;
 }
@@ -182,6 +183,14 @@ static void keep_all(json_t *names, const char *id)
 	}
 }
 
+/* What has just begun to count goes on at the next start, too. */
+static void keep_start(const json_t *record, const struct sandbox *sandbox)
+{
+	const json_t *at = json_object_get(record, "paused_at_ms");
+	if (!json_is_integer(at) || json_integer_value(at) != sandbox->paused_at)
+		record_write(sandbox);
+}
+
 /* False: it is not to be had. Takes its snapshot out of `names`; NULL: they are not known. */
 static bool restore(const char *id, const json_t *record, json_t *names)
 {
@@ -205,6 +214,7 @@ static bool restore(const char *id, const json_t *record, json_t *names)
 		sandbox.metadata = need(json_deep_copy(sandbox.metadata));
 		sandbox.envs = need(json_deep_copy(sandbox.envs));
 		sandbox_restore(&sandbox);
+		keep_start(record, &sandbox);
 	}
 	return fits;
 }
