@@ -453,7 +453,7 @@ bool functions_page(
 		after = behind;
 		nova_function_list_free(all, count);
 	}
-	page->is_last = room;
+	page->is_last = room && !more; /* more: novad ends */
 	if (error)
 		job_fail_by(job, error);
 	bool done = !error;
@@ -475,13 +475,14 @@ static void list(struct job *job)
 }
 
 /* Why it has not been deleted: somebody may be using it, or it is not what it was then. */
-static bool is_of(struct job *job, const char *name, uint64_t updated_us)
+static bool has_changed(struct job *job, const char *name, uint64_t since_us)
 {
 	nova_function_t *function = NULL;
-	bool found = nova_function_get(job_nova(job), name, &function, NULL) == 0;
-	bool same = found && nova_function_updated_us(function) == updated_us;
+	int code = nova_function_get(job_nova(job), name, &function, NULL);
+	bool changed = code == NOVA_ENOTFOUND ||
+		       (code == 0 && nova_function_updated_us(function) != since_us);
 	nova_function_free(function);
-	return same;
+	return changed;
 }
 
 static void drop(struct job *job)
@@ -493,7 +494,7 @@ static void drop(struct job *job)
 		return;
 	opts.flags = force && !strcmp(force, "true") ? NOVA_DELETE_FORCE : 0;
 	int code = nova_function_delete_with(job_nova(job), name, &opts, &error);
-	if (code == NOVA_EBUSY && opts.if_updated_us && !is_of(job, name, opts.if_updated_us))
+	if (code == NOVA_EBUSY && opts.if_updated_us && has_changed(job, name, opts.if_updated_us))
 		refuse_changed(job, name);
 	else if (code != 0)
 		job_fail_by(job, error);
