@@ -12,9 +12,10 @@
 
 #include "agent/run/run.h"
 
-#define GROUPS     "/sys/fs/cgroup/nova"
-#define SLOT_LEAST (8u << 20)
-#define MAX_PIDS   512 /* processes of one request */
+#define GROUPS       "/sys/fs/cgroup/nova"
+#define SLOT_LEAST   (8u << 20)
+#define WAITS_BESIDE (1u << 20) /* pages of its own that a fork has which waits meanwhile */
+#define MAX_PIDS     512        /* processes of one request */
 
 static int open_in(const char *directory, const char *file, int flags)
 {
@@ -235,7 +236,7 @@ void cgroup_measure_worker(struct cgroups *groups)
 		return;
 	write_text("/proc/sys/vm/drop_caches", "1"); /* files that only the import has read */
 	AUTO_FD int fd = open_in(GROUPS "/worker", "memory.current", O_RDONLY);
-	uint64_t used = number_behind(fd, "");
+	uint64_t used = number_behind(fd, "") + WAITS_BESIDE;
 	groups->slot_limit =
 		used + SLOT_LEAST < groups->memory ? groups->memory - used : SLOT_LEAST;
 	tmp_fit(groups->slot_limit);

@@ -6,7 +6,8 @@
 
 #include "agent/worker/worker.h"
 
-#define MOST_TRIES 3 /* forks for one request, when they end before they have read it */
+/* Forks for one request, when they end before they have read it. */
+#define MOST_TRIES (PREFORKS + 2)
 #define READ_BLOCK (64u << 10)
 
 /* As worker.py words it. */

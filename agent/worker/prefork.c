@@ -139,6 +139,14 @@ void prefork_drop_all(struct worker *worker)
 		drop(&worker->preforks[i]);
 }
 
+/* One is there, or will never be: who waits for it goes on. */
+static void note_one_less(struct worker *worker)
+{
+	worker_init_done(worker);
+	if (!on_the_way(worker))
+		hook_settled(worker->run);
+}
+
 bool prefork_exited(struct worker *worker, unsigned seq)
 {
 	for (size_t i = 0; i < PREFORKS; i++) {
@@ -147,6 +155,7 @@ bool prefork_exited(struct worker *worker, unsigned seq)
 			continue;
 		fork->pid = 0; /* the number is free again */
 		drop(fork);
+		note_one_less(worker);
 		return true;
 	}
 	return false;
@@ -161,12 +170,12 @@ void prefork_copied(struct worker *worker)
 /* --- what waits for them --- */
 
 /* A machine that has just answered is frozen as it is, with one that waits: what is made anew later
- * would be made by each copy of it. */
+ * would be made by each copy of it. A copy is about to be called, and needs but one. */
 void worker_settle(struct worker *worker)
 {
 	worker->run->hook.runs = false;
 	if (worker->state == WORKER_READY && !worker->in_place.on) {
-		if (worker->refill_at == NEVER)
+		if (worker->run->hook.before && worker->refill_at == NEVER)
 			prefork_make_all(worker);
 		else
 			prefork_make(worker);
@@ -192,9 +201,7 @@ static void on_talk(void *owner, void *what, short events)
 	} else {
 		drop(fork);
 	}
-	worker_init_done(worker);
-	if (!on_the_way(worker))
-		hook_settled(worker->run);
+	note_one_less(worker);
 }
 
 void prefork_watch(struct worker *worker, struct loop *loop)

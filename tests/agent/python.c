@@ -304,7 +304,7 @@ START_TEST(a_copied_machine_has_a_fork_for_the_call_behind_the_next_too)
 }
 END_TEST
 
-START_TEST(a_freeze_right_after_a_call_makes_no_fork_while_another_waits)
+START_TEST(a_freeze_right_after_a_call_keeps_the_fork_that_waits)
 {
 	int before[4], after[4];
 	python("import os\ndef handler(event): return [os.getpid(), os.getppid()][event]\n");
@@ -635,7 +635,7 @@ static Suite *python_suite(void)
 	tcase_add_test(tc, init_names_what_the_import_drew_and_cannot_be_drawn_anew);
 	tcase_add_test(tc, a_fork_that_dies_while_it_waits_costs_no_request);
 	tcase_add_test(tc, a_copied_machine_has_a_fork_for_the_call_behind_the_next_too);
-	tcase_add_test(tc, a_freeze_right_after_a_call_makes_no_fork_while_another_waits);
+	tcase_add_test(tc, a_freeze_right_after_a_call_keeps_the_fork_that_waits);
 	tcase_add_test(tc, a_request_cannot_change_the_next_one);
 	tcase_add_test(tc, handlers_of_every_shape_are_called);
 	tcase_add_test(tc, large_inputs_and_outputs_pass);
