@@ -79,8 +79,9 @@ bool shared_runs_low(const struct bucket *bucket, const struct rate *limit);
  */
 enum shared_result shared_get(struct shared *shared, struct bucket *bucket,
 	const struct rate *limit, uint64_t tokens, uint64_t *ret_wait_us);
-/* Likewise: takes up what has come, and asks for more, unless it is somebody else's turn. */
-void shared_go_on(struct shared *shared, struct bucket *bucket, const struct rate *limit);
+/* Likewise: takes up what has come, and may ask for more, unless it is somebody else's turn. */
+void shared_go_on(
+	struct shared *shared, struct bucket *bucket, const struct rate *limit, bool may_ask);
 
 /* --- rate.c --- */
 

@@ -47,7 +47,7 @@ static enum shared_result take_shared(struct rates *rates, struct bucket *b,
 	pthread_mutex_unlock(&rates->lock);
 	if (asks)
 		result = shared_get(shared, b, limit, tokens, ret_wait_us);
-	shared_go_on(shared, b, limit);
+	shared_go_on(shared, b, limit, result == SHARED_TAKEN);
 	pthread_mutex_lock(&rates->lock);
 	return result;
 }

@@ -187,13 +187,15 @@ enum shared_result shared_get(struct shared *shared, struct bucket *b, const str
 	return SHARED_LATER;
 }
 
-void shared_go_on(struct shared *shared, struct bucket *b, const struct rate *limit)
+/* After a refusal nothing is taken ahead: it would be less for who waits, and the answer would be
+ * taken for how long that has to be. */
+void shared_go_on(struct shared *shared, struct bucket *b, const struct rate *limit, bool may_ask)
 {
 	if (pthread_mutex_trylock(&shared->turn) != 0)
 		return;
 	redis_step(shared->redis);
 	pthread_mutex_lock(shared->lock);
-	bool asks = !b->asked && shared_runs_low(b, limit);
+	bool asks = may_ask && !b->asked && shared_runs_low(b, limit);
 	if (asks)
 		begin_question(shared, b, 1, 0);
 	pthread_mutex_unlock(shared->lock);
