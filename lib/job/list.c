@@ -29,8 +29,10 @@ static int add_job(struct search *s, const redisReply *fields, nova_error_t **er
 {
 	bool bad = false;
 	nova_job_t *job = job_read(fields, &bad);
+	if (!job && bad)
+		return 0; /* of a later libnova, or damaged: nova_job_get() tells; others follow */
 	if (!job)
-		return bad ? job_fail_strange(error) : nova_oom(error);
+		return nova_oom(error);
 	for (size_t i = 0; i < fields->elements; i++)
 		s->bytes += (size_t)fields->element[i]->len;
 	s->page->list[s->page->count++] = job;
