@@ -355,7 +355,7 @@ typedef struct nova_function_delete_opts {
  * @param name name of the function, or of a version
  * @param opts how; NULL: as nova_function_delete() without flags
  * @return 0, or a code; then nothing has changed:
- *  - NOVA_EBUSY: it is not what `if_updated_us` says, or not there any more; or as there
+ *  - NOVA_EBUSY: it is not what `if_updated_us` says, or goes meanwhile; or as there
  *  - the other codes of nova_function_delete()
  * Since 0.1.
  */

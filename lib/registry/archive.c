@@ -592,7 +592,7 @@ static int add_rows(struct import *i, bool rehearses, nova_error_t **error)
 static bool is_refused(int code)
 {
 	return code == NOVA_EEXIST || code == NOVA_ECORRUPT || code == NOVA_EBUSY ||
-	       code == NOVA_EPERM || code == NOVA_ENOSPC;
+	       code == NOVA_EPERM || code == NOVA_ENOSPC || code == NOVA_EINVAL;
 }
 
 /* All that comes before the rows. */
