@@ -146,8 +146,11 @@ def run_options(tap: OutputTap, code: Content, *, data: Optional[bytes],
 def emptied(given: Mapping[str, Any]) -> List[str]:
     """Those given as 0 or as an empty list, which an option struct cannot tell from those that are
     not given."""
-    return [name for name, value in given.items()
-            if name in NUMBERS + LISTS and value is not None and not value]
+    names = [name for name, value in given.items()
+             if name in NUMBERS + LISTS and value is not None and not value]
+    if "rate" in names:  # without it these mean nothing
+        names += ["rate_period_ms", "rate_burst"]
+    return names
 
 
 def property_members(call: str, given: Mapping[str, Any]) -> Dict[str, Any]:

@@ -270,7 +270,8 @@ class Functions(PlatformCase):
         self.nova.invoke("rare")
 
     def test_an_update_to_nothing_takes_away_what_was_there(self):
-        self.shell("f", "echo 1", env={"A": "1"}, min_replicas=2, rate=3)
+        self.shell("f", "echo 1", env={"A": "1"}, min_replicas=2, rate=3,
+                   rate_period_ms=5000)
         kept = self.nova.update("f", rate=None, timeout_s=9)
         self.assertEqual((kept.rate, kept.min_replicas, kept.env), (3, 2, {"A": "1"}))
         gone = self.nova.update("f", rate=0, min_replicas=0, env={})
