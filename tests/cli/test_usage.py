@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Usage and prices: by an independent model, over kills, and with a disk that is full."""
 import calendar
-import decimal
+import fractions
 import json
+import math
 import os
 import pathlib
 import random
@@ -16,8 +17,7 @@ import unittest
 import pgserver
 from novatest import BUILD, NOVACTL, HomeCase
 
-decimal.getcontext().prec = 60
-D = decimal.Decimal
+D = fractions.Fraction  # exact: what lies half way between two is rounded up
 SEED = int(os.environ.get("NOVA_TEST_SEED") or random.randrange(1 << 31))
 MODES = ("storage", "ephemeral", "cached", "checkpointed", "branched", "persistent")
 TIMES = dict(zip(MODES, map(D, ("1", "1", "0.8", "1.2", "1.5", "2"))))
@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def nano(dollars):
-    return int((dollars * 10**9).to_integral_value(decimal.ROUND_HALF_UP))
+    return math.floor(dollars * 10**9 + D(1, 2))
 
 
 def items_of(rows):
@@ -56,7 +56,7 @@ def bill_of(rows):
     mcu = max(used["vcpu_us"] / hours, used["memory_mb_us"] / 1024 / hours / 4,
               used["disk_mb_us"] / 1024 / hours / 16)
     mcu += used["snapshot_kb_s"] / 2**30 / 3600 / 5
-    bill["mcu_micro"] = int((mcu * 10**6).to_integral_value(decimal.ROUND_HALF_UP))
+    bill["mcu_micro"] = math.floor(mcu * 10**6 + D(1, 2))
     bill["calls"] = int(used["calls"])
     return bill
 
