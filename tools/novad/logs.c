@@ -171,8 +171,9 @@ static void list(struct job *job)
 	if (error)
 		job_fail_by(job, error);
 	else
-		job_answer(job, json_pack("{s:O,s:o,s:b}", "invocations", page.list, "next_cursor",
-					next_of(&opts, page.more), "unknown_jobs", page.unknown));
+		job_answer(job, json_pack("{s:O,s:o,s:o*}", "invocations", page.list, "next_cursor",
+					next_of(&opts, page.more), "unknown_jobs",
+					page.unknown ? json_true() : NULL));
 	json_decref(page.list);
 	nova_error_free(error);
 }
