@@ -234,41 +234,6 @@ START_TEST(init_names_what_the_import_drew_and_cannot_be_drawn_anew)
 }
 END_TEST
 
-static void kill_and_await(pid_t spare)
-{
-	AUTO_FREE char *path = str_format("/proc/%d/stat", (int)spare);
-	struct pollfd never = { -1, 0, 0 };
-	ck_assert_int_gt(spare, 1);
-	ck_assert_int_eq(kill(spare, SIGKILL), 0);
-	for (;;) {
-		AUTO_BUF struct buf stat = BUF_INIT(4096);
-		if (fs_read_file(path, &stat) < 0 || buf_append(&stat, "", 1) < 0 ||
-			strstr((char *)stat.data, ") Z"))
-			return;
-		sys_poll(&never, 1, 1);
-	}
-}
-
-START_TEST(a_fork_that_dies_while_it_waits_costs_no_request)
-{
-	python("import os\ndef handler(event): return os.getppid()\n");
-	AUTO_JSON json_t *first = exec("0", 0);
-	int worker = (int)json_integer_value(json_object_get(first, "output"));
-	/* The interpreter's youngest child is the one that waits. */
-	AUTO_FREE char *list = str_format("{\"request_id\":\"c\",\"argv\":[\"awk\",\"{print "
-					  "$NF}\",\"/proc/%d/task/%d/children\"]}",
-		worker, worker);
-	for (int round = 0; round < 5; round++) {
-		/* a fork waits when that is answered */
-		json_decref(ask(NOVA_MSG_FREEZE, "{\"request_id\":\"f\"}"));
-		AUTO_JSON json_t *children = ask(NOVA_MSG_COMMAND, list);
-		kill_and_await(atoi(text(children, "stdout")));
-		AUTO_JSON json_t *got = exec("0", 0);
-		ck_assert_int_eq(number(got, "output"), worker);
-	}
-}
-END_TEST
-
 /* The interpreter's children, in the order in which they were made. */
 static size_t forks_of(int worker, int pids[4])
 {
@@ -285,6 +250,37 @@ static size_t forks_of(int worker, int pids[4])
 	}
 	return count;
 }
+
+static void kill_and_await(pid_t spare)
+{
+	AUTO_FREE char *path = str_format("/proc/%d/stat", (int)spare);
+	struct pollfd never = { -1, 0, 0 };
+	ck_assert_int_gt(spare, 1);
+	while (kill(spare, SIGKILL) == 0) {
+		AUTO_BUF struct buf stat = BUF_INIT(4096);
+		if (fs_read_file(path, &stat) < 0 || buf_append(&stat, "", 1) < 0 ||
+			strstr((char *)stat.data, ") Z"))
+			return;
+		sys_poll(&never, 1, 1);
+	}
+}
+
+START_TEST(forks_that_die_while_they_wait_cost_no_request)
+{
+	python("import os\ndef handler(event): return os.getppid()\n");
+	AUTO_JSON json_t *first = exec("0", 0);
+	int worker = (int)json_integer_value(json_object_get(first, "output"));
+	for (int round = 0; round < 5; round++) {
+		/* a fork waits when that is answered */
+		json_decref(ask(NOVA_MSG_FREEZE, "{\"request_id\":\"f\"}"));
+		int pids[4];
+		for (size_t i = forks_of(worker, pids); i-- > 0;)
+			kill_and_await(pids[i]);
+		AUTO_JSON json_t *got = exec("0", 0);
+		ck_assert_int_eq(number(got, "output"), worker);
+	}
+}
+END_TEST
 
 START_TEST(a_copied_machine_has_a_fork_for_the_call_behind_the_next_too)
 {
@@ -633,7 +629,7 @@ static Suite *python_suite(void)
 	tcase_add_loop_test(
 		tc, a_rehearsal_goes_the_whole_way_and_runs_nothing_of_the_function, 0, 2);
 	tcase_add_test(tc, init_names_what_the_import_drew_and_cannot_be_drawn_anew);
-	tcase_add_test(tc, a_fork_that_dies_while_it_waits_costs_no_request);
+	tcase_add_test(tc, forks_that_die_while_they_wait_cost_no_request);
 	tcase_add_test(tc, a_copied_machine_has_a_fork_for_the_call_behind_the_next_too);
 	tcase_add_test(tc, a_freeze_right_after_a_call_keeps_the_fork_that_waits);
 	tcase_add_test(tc, a_request_cannot_change_the_next_one);
